@@ -1,0 +1,40 @@
+# Two commands do everything on a fresh clone: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Real data for the tests that need it. Where the project's data folder is at hand it is laid out once.
+PREPARE := ../shared/data/prepare
+export MMGAN_DATA ?= $(if $(wildcard $(PREPARE)),$(CURDIR)/.test-data,)
+
+.PHONY: demo test lint bench clean help
+
+help:  ## what can be made
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $(VENV)/.installed $@
+
+demo: $(VENV)/.installed  ## train on scikit-learn's digits for about two minutes, and score what comes out
+	$(BIN)/accelerate launch mmgan/train_gan.py --mix 1,2,pixel --out runs/demo --overwrite
+
+test: $(VENV)/.installed-dev data lint  ## install the development tools, check types and style, run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+data:
+	@if [ -x $(PREPARE) ] && [ "$(MMGAN_DATA)" = "$(CURDIR)/.test-data" ]; then $(PREPARE) $(MMGAN_DATA); fi
+
+clean:  ## remove what the commands above made, runs excepted
+	rm -rf $(VENV) .test-data .mypy_cache .ruff_cache .pytest_cache dist build
+.PHONY: data
