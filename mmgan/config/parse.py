@@ -1,0 +1,171 @@
+"""From a command line and a YAML file to a frozen configuration.
+
+Keys are flat: a setting's name is its flag (`--data-root`) and its YAML key (`data_root`), whatever group it is in.
+"""
+
+import difflib
+import re
+from argparse import ArgumentError
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from importlib.resources import files
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import yaml
+from jsonargparse import ActionYesNo, ArgumentParser
+from jsonargparse.typing import register_type
+
+from mmgan.config.fields import Names
+from mmgan.errors import UserError
+
+Config = TypeVar("Config")
+
+register_type(Names, serializer=str, deserializer=Names.parse)
+
+
+def flat(config: Any) -> dict[str, Any]:
+    """The settings of all groups in one mapping, as config.yaml and --print_config show them."""
+    merged: dict[str, Any] = {}
+    for values in asdict(config).values():
+        merged |= values
+    return {name: str(value) if isinstance(value, Names) else value for name, value in merged.items()}
+
+
+def unflat(cls: type[Config], values: dict[str, Any]) -> Config:
+    """The configuration that `flat` was made from.
+
+    Raises:
+        UserError: for a value that its group refuses.
+    """
+    groups = get_type_hints(cls)
+    built = {}
+    for group in fields(cls):  # type: ignore[arg-type]
+        settings = groups[group.name]
+        built[group.name] = settings(**{f.name: values[f.name] for f in fields(settings)})
+    return cls(**built)
+
+
+def parse_config(
+    cls: type[Config], argv: Sequence[str], *, prog: str, description: str, default_config: str
+) -> tuple[Config, str | None]:
+    """Read `argv` into a `cls`.
+
+    Flags override `--config` wherever they stand. Without `--config`, the packaged file `default_config` is read.
+    `--help` and `--print_config` print and leave.
+
+    Returns:
+        The configuration, and the path given with `--config`, or None.
+
+    Raises:
+        UserError: one line that names an unknown flag or key and the nearest right one, or a bad value.
+    """
+    parser = _parser(cls, prog, description)
+    known = {name for group in get_type_hints(cls).values() for name in (f.name for f in fields(group))}
+    argv, chosen = _split_config(list(argv))
+    _refuse_unknown_flags(argv, known)
+    path = find_config(chosen or default_config)
+    _refuse_unknown_keys(path, known)
+    try:
+        namespace = parser.parse_args(["--config", str(path), *argv])
+    except ArgumentError as error:
+        raise UserError(_plain(str(error), cls)) from None
+    return unflat(cls, namespace.as_dict()), chosen
+
+
+def find_config(name: str) -> Path:
+    """A configuration file, or the packaged one of that name: `configs/gan/cifar10.yaml` works in any folder.
+
+    Raises:
+        UserError: if there is none; the packaged ones are listed.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    packaged = Path(str(files("mmgan"))) / "configs"
+    inside = packaged / name.removeprefix("configs/")
+    if inside.is_file():
+        return inside
+    listed = ", ".join(sorted(f"configs/{p.relative_to(packaged)}" for p in packaged.rglob("*.yaml")))
+    raise UserError(f"the config file {name} does not exist; those that come with mmgan are {listed}")
+
+
+def _parser(cls: type[Any], prog: str, description: str) -> ArgumentParser:
+    parser = ArgumentParser(prog=prog, description=description, exit_on_error=False)
+    parser.add_argument("--config", action="config", help="YAML file of settings; flags override it")
+    for settings in get_type_hints(cls).values():
+        group = parser.add_argument_group(settings.__doc__)
+        hints = get_type_hints(settings)
+        for f in fields(settings):
+            flag = "--" + f.name.replace("_", "-")
+            text = f.metadata["help"]
+            if hints[f.name] is bool:
+                group.add_argument(flag, action=ActionYesNo(no_prefix="no-"), default=f.default, help=text)
+            else:
+                group.add_argument(flag, type=hints[f.name], default=f.default, help=text)
+    return parser
+
+
+def _split_config(argv: list[str]) -> tuple[list[str], str | None]:
+    """argv without its --config, and the last file given: arguments apply left to right, the file must come first."""
+    rest: list[str] = []
+    chosen = None
+    while argv:
+        word = argv.pop(0)
+        if word == "--config" and not argv:
+            raise UserError("--config needs a file, as in --config configs/gan/cifar10.yaml")
+        if word == "--config":
+            chosen = argv.pop(0)
+        elif word.startswith("--config="):
+            chosen = word.removeprefix("--config=")
+        elif word.startswith("--") and word != "--print_config":
+            flag, equals, value = word.partition("=")
+            rest.append(flag.replace("_", "-") + equals + value)
+        else:
+            rest.append(word)
+    return rest, chosen
+
+
+def _refuse_unknown_flags(argv: Sequence[str], known: set[str]) -> None:
+    for word in argv:
+        name = word.removeprefix("--").split("=")[0]
+        plain = name.replace("-", "_")
+        if not word.startswith("--") or plain in known or plain.removeprefix("no_") in known:
+            continue
+        if plain not in ("help", "print_config"):
+            raise UserError(f"unknown flag --{name}{_nearest(plain, known, lambda n: '--' + n.replace('_', '-'))}")
+
+
+def _refuse_unknown_keys(path: Path, known: set[str]) -> None:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a YAML file: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} must hold 'name: value' lines")
+    for key in values:
+        if key not in known:
+            raise UserError(f"unknown key '{key}' in {path}{_nearest(str(key), known, str)}")
+
+
+def _plain(message: str, cls: type[Any]) -> str:
+    """jsonargparse's message about a value, in one line that names the flag and what it takes."""
+    message = " ".join(message.split())
+    found = re.search(r'[Kk]ey "(\w+)".*(?:Got|Given) value: (.*)$', message)
+    hints = {name: hint for group in get_type_hints(cls).values() for name, hint in get_type_hints(group).items()}
+    if not found or found[1] not in hints:
+        return message
+    name, value = found.groups()
+    return f"--{name.replace('_', '-')} {value} is not valid: it must be {_wanted(hints[name])}"
+
+
+def _wanted(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, get_args(hint)))}"
+    kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
+    return kinds.get(hint) or " or ".join(_wanted(part) for part in get_args(hint))
+
+
+def _nearest(name: str, known: set[str], show: Any) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return f": did you mean {show(near[0])}?" if near else "; --help lists all settings"

@@ -1,0 +1,62 @@
+"""Settings that both trainers have."""
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from mmgan.config.fields import check_range, setting
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Data"""
+
+    data: str = setting(
+        "digits", "digits, mnist, fashion-mnist, cifar10, cifar100, svhn, stl10, tiny-imagenet or folder:PATH"
+    )
+    data_root: str = setting(
+        os.environ.get("MMGAN_DATA") or "data",
+        "folder that holds the data sets, in torchvision's layout ($MMGAN_DATA where set)",
+    )
+    image_size: int | None = setting(None, "height and width in pixels; unset: the data's own")
+    channels: int | None = setting(None, "1 (grey) or 3 (RGB); unset: the data's own")
+    download: bool = setting(False, "fetch the data set when it is not in the data root")
+    skip_bad_images: bool = setting(False, "folder: leave out files that cannot be read as images, and count them")
+    flip: bool = setting(False, "mirror each image left to right with probability 1/2")
+
+    def __post_init__(self) -> None:
+        check_range(self, least=8, names=["image_size"])
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Run"""
+
+    out: str | None = setting(None, "run folder; unset: runs/<data>-<layers>-seed<seed>")
+    seed: int = setting(0, "all random draws are a function of it")
+    resume: bool = setting(False, "go on from the run folder's newest checkpoint")
+    overwrite: bool = setting(False, "replace the run that the run folder holds")
+    checkpoint_every: int = setting(1000, "steps (classifier: epochs) between checkpoints; 0: none but the last")
+    keep_checkpoints: int = setting(2, "how many checkpoints are kept, the best one aside")
+    log_every: int = setting(
+        20, "steps between the lines that a terminal and a tracker are shown; metrics.jsonl has every step"
+    )
+    tracker: Literal["none", "tensorboard", "wandb", "comet_ml", "aim", "mlflow", "clearml"] = setting(
+        "none", "an Accelerate tracker, installed beside mmgan"
+    )
+    dry_run: bool = setting(False, "check everything, print the configuration and stop before any work")
+
+    def __post_init__(self) -> None:
+        check_range(self, least=0, names=["seed", "checkpoint_every"])
+        check_range(self, least=1, names=["log_every", "keep_checkpoints"])
+
+
+@dataclass(frozen=True)
+class DeviceSettings:
+    """Device"""
+
+    mixed_precision: Literal["no", "bf16", "fp16"] | None = setting(
+        None, "unset: what `accelerate launch --mixed_precision` says"
+    )
+    channels_last: bool = setting(True, "keep images in NHWC order, the faster one on tensor cores and AVX-512")
+    compile: bool = setting(False, "compile the networks with torch.compile, one graph a mixing layer")
