@@ -1,0 +1,100 @@
+"""One split of a data set in memory, and the validation set that can be carved from it."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from mmgan.draws import numpy_stream
+from mmgan.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """One split of a data set: uint8 pixels 0..255, NCHW, on the host.
+
+    The pixels may be mapped from a file, and are then read as they are used. Make one with `make_images`, which
+    fills in the digest.
+    """
+
+    name: str  # "digits", "cifar10", "folder:PATH", ...
+    split: str  # "train", "test", "unlabeled"; "validation" for what split_validation carves out
+    pixels: UInt8[Tensor, "n c h w"]
+    labels: Int64[Tensor, " n"] | None
+    classes: tuple[str, ...]  # labels index it; empty where there are no labels
+    digest: str  # sha256 in hex over shape, pixels and labels: keys caches and guards resume
+    skipped: int = 0  # files left out because they were no readable images
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def make_images(
+    name: str,
+    split: str,
+    pixels: UInt8[Tensor, "n c h w"],
+    labels: Int64[Tensor, " n"] | None = None,
+    classes: tuple[str, ...] = (),
+    skipped: int = 0,
+) -> Images:
+    """Images with their digest computed.
+
+    Raises UserError if a label lies outside the classes.
+    """
+    if labels is not None and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(classes):
+        raise UserError(
+            f"{name}: labels run from {int(labels.min())} to {int(labels.max())}, "
+            f"but there are {len(classes)} classes (0 to {len(classes) - 1})"
+        )
+    return Images(name, split, pixels, labels, classes, digest_of(pixels, labels), skipped)
+
+
+def digest_of(pixels: UInt8[Tensor, "n c h w"], labels: Int64[Tensor, " n"] | None) -> str:
+    """The sha256, in hex, over shape, pixels and labels: the same on every machine for the same data."""
+    sha = hashlib.sha256(repr(tuple(pixels.shape)).encode())
+    for chunk in torch.split(pixels, 4096):  # so that a mapped file is never wholly in memory
+        sha.update(chunk.contiguous().numpy().data)
+    if labels is not None:
+        sha.update(b"labels")
+        sha.update(labels.numpy().astype("<i8").tobytes())
+    return sha.hexdigest()
+
+
+def split_validation(images: Images, count: int, seed: int) -> tuple[Images, Images]:
+    """Carve `count` images out by `seed`: (the rest, the validation set), each in the original order.
+
+    With labels the choice is stratified: every class gives its proportional share, rounded up or down. The rest keeps
+    the split's name, the other's split is "validation".
+
+    Raises UserError where either part would be empty.
+    """
+    if not 0 < count < len(images):
+        raise UserError(
+            f"a validation set of {count} images cannot be carved from the {len(images)} of {images.name}: "
+            f"choose 1 to {len(images) - 1}"
+        )
+    labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels.numpy()
+    chosen = stratified_choice(labels, count, numpy_stream(seed, "validation"))
+    held_out = np.zeros(len(images), bool)
+    held_out[chosen] = True
+    return _subset(images, ~held_out, images.split), _subset(images, held_out, "validation")
+
+
+def stratified_choice(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` distinct random indices, every class within one of its proportional share.
+
+    Systematic sampling: the images are shuffled, sorted by class, and every (n / count)-th is taken.
+    """
+    shuffled = rng.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    picks: np.ndarray = by_class[(2 * np.arange(count) + 1) * len(labels) // (2 * count)]
+    return picks
+
+
+def _subset(images: Images, keep: np.ndarray, split: str) -> Images:
+    index = torch.from_numpy(np.flatnonzero(keep))
+    labels = None if images.labels is None else images.labels[index]
+    return make_images(images.name, split, images.pixels[index], labels, images.classes, images.skipped)

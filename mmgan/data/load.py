@@ -1,0 +1,70 @@
+"""A data set by its name."""
+
+import difflib
+from pathlib import Path
+
+from mmgan.data.folder import load_folder
+from mmgan.data.images import Images, make_images
+from mmgan.data.pixels import padded, resized, with_channels
+from mmgan.data.published import TORCHVISION, load_tiny_imagenet, read_digits, read_torchvision
+from mmgan.errors import UserError
+
+DATASETS = ("digits", *TORCHVISION, "tiny-imagenet", "folder:PATH")
+
+
+def check_dataset_name(name: str) -> None:
+    """Raises UserError, with the nearest and all names, for a name that load_images does not know."""
+    if name in DATASETS[:-1] or (name.startswith("folder:") and name != "folder:"):
+        return
+    near = difflib.get_close_matches(name.lower(), DATASETS, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise UserError(f'there is no data set "{name}": {hint}the names are {", ".join(DATASETS)}')
+
+
+def load_images(
+    name: str,
+    root: str | Path,
+    *,
+    split: str = "train",
+    image_size: int | None = None,
+    channels: int | None = None,
+    download: bool = False,
+    skip_bad_images: bool = False,
+) -> Images:
+    """One split of the data set `name` (see DATASETS), as uint8 NCHW on the host.
+
+    Args:
+        root: the folder under which torchvision's layouts lie; unused for digits and `folder:PATH`.
+        split: "train" or "test"; for stl10 also "unlabeled".
+        image_size: height and width in pixels. None: 16 for digits, else the files' own. MNIST and Fashion-MNIST at
+            32 are padded with black; everything else is resized with antialiased bilinear interpolation (images of a
+            folder by their shorter side, and cut to the centred square).
+        channels: 1 or 3, None for the files' own. Grey becomes RGB by repetition, RGB grey by ITU-R 601 luma.
+        download: fetch what is absent through torchvision. With several processes, let one be first.
+        skip_bad_images: leave out files of a folder that are no readable images, and count them, instead of refusing.
+
+    Raises:
+        UserError: unknown name or split, absent or damaged data, a size or number of channels that cannot be had.
+    """
+    check_dataset_name(name)
+    if image_size is not None and image_size < 1:
+        raise UserError(f"image_size must be at least 1 pixel, not {image_size}")
+    if channels not in (None, 1, 3):
+        raise UserError(f"images can have 1 (grey) or 3 (RGB) channels, not {channels}")
+    splits = ("train", "test", "unlabeled") if name == "stl10" else ("train", "test")
+    root = Path(root)
+    if name.startswith("folder:"):
+        folder = Path(name.removeprefix("folder:")).expanduser()
+        return load_folder(
+            name, folder, split=split, image_size=image_size, channels=channels, skip_bad_images=skip_bad_images
+        )
+    if split not in splits:
+        raise UserError(f'{name} has no split "{split}": choose {" or ".join(splits)}')
+    if name == "tiny-imagenet":
+        return load_tiny_imagenet(
+            root, split=split, image_size=image_size, channels=channels, skip_bad_images=skip_bad_images
+        )
+    pixels, labels, classes = read_digits(split) if name == "digits" else read_torchvision(name, root, split, download)
+    if name in ("mnist", "fashion-mnist") and image_size == 32:
+        pixels = padded(pixels, 32)  # as is usual: strokes stay as sharp as they were written
+    return make_images(name, split, resized(with_channels(pixels, channels), image_size), labels, classes)
