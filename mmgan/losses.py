@@ -16,6 +16,11 @@ from torch import Tensor
 PerRow = Callable[[Tensor], Tensor]
 
 
+def _check_shapes(logits: Tensor, target: Tensor) -> None:
+    if logits.shape != target.shape:
+        raise ValueError(f"logits {tuple(logits.shape)} need a target of the same shape, not {tuple(target.shape)}")
+
+
 @dataclass(frozen=True)
 class GANLoss:
     """What a discriminator's logits cost, row by row.
@@ -31,7 +36,12 @@ class GANLoss:
     generator: PerRow
 
     def soft(self, logits: Float[Tensor, " n"], target: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        """target * real(logits) + (1 - target) * fake(logits), for targets in [0, 1]."""
+        """target * real(logits) + (1 - target) * fake(logits), for targets in [0, 1].
+
+        Raises:
+            ValueError: if logits and target differ in shape, as (n, 1) and (n,) would broadcast to (n, n).
+        """
+        _check_shapes(logits, target)
         return target * self.real(logits) + (1 - target) * self.fake(logits)
 
 
@@ -73,8 +83,13 @@ def discriminator_losses(
         logits: (2B + M,), B real rows, B fake rows, M mixed rows, as `Mixed(...)(x, plan, append=True)` returns them.
         mixed_labels: (M,), `plan.mix(real_fake_labels(B))`; M may be 0.
         mix_weight: w.
+
+    Raises:
+        ValueError: if logits are not (2B + M,) with B of at least 1.
     """
     m = len(mixed_labels)
+    if logits.dim() != 1 or len(logits) - m < 2 or (len(logits) - m) % 2:
+        raise ValueError(f"logits must be (2B + M,) with M = {m} mixed labels, not {tuple(logits.shape)}")
     b = (len(logits) - m) // 2
     real = loss.real(logits[:b]).mean()
     fake = loss.fake(logits[b : 2 * b]).mean()
@@ -88,7 +103,12 @@ ClassifierLossName = Literal["ce", "bce"]
 
 
 def soft_cross_entropy(logits: Float[Tensor, "n c"], target: Float[Tensor, "n c"]) -> Float[Tensor, ""]:
-    """-sum_c target_c log softmax(logits)_c, averaged over rows: NLL against one-hot or mixed labels."""
+    """-sum_c target_c log softmax(logits)_c, averaged over rows: NLL against one-hot or mixed labels.
+
+    Raises:
+        ValueError: if logits and target differ in shape; class indices are made one-hot first.
+    """
+    _check_shapes(logits, target)
     return -(target * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
 
 
@@ -98,7 +118,11 @@ def softmax_bce(logits: Float[Tensor, "n c"], target: Float[Tensor, "n c"]) -> F
     What the released code trains with, the baseline included. The mean over C classes makes its gradient about
     1 / (C - 1) of cross-entropy's: the two are not interchangeable at one learning rate. log(1 - p) is computed without
     cancellation for the largest p, where the usual form is clamped and loses its gradient.
+
+    Raises:
+        ValueError: if logits and target differ in shape; class indices are made one-hot first.
     """
+    _check_shapes(logits, target)
     log_p = F.log_softmax(logits, dim=1)  # (n, c)
     top = F.one_hot(log_p.argmax(dim=1), log_p.shape[1]).bool()  # (n, c)
     log_rest = log_p.masked_fill(top, -torch.inf).logsumexp(dim=1, keepdim=True)  # (n, 1): log(1 - p) of the largest p

@@ -66,14 +66,20 @@ class Mixed(nn.Module):
         self.layers = tuple(dict.fromkeys(self._resolved.values()))
         if len(self.layers) < len(names):
             raise UserError(f"the layers '{','.join(names)}' name one module twice: {', '.join(self.layers)}")
+        for name in self.layers:
+            if stages.get(name, name) != name:
+                raise UserError(
+                    f"'{name}' is a submodule and also the network's name for the stage '{stages[name]}', so a plan for"
+                    f" '{name}' could mean either: rename the stage"
+                )
         self._resolved |= {alias: name for alias, name in stages.items() if name in self.layers}
         self._resolved |= {name: name for name in self.layers}
         self._call = Call()
         for name in self.layers:
             if name != PIXEL:
                 modules[name].register_forward_hook(Tap(self._call, name))
-        self.register_state_dict_post_hook(_drop_prefix)
-        self.register_load_state_dict_pre_hook(_add_prefix)
+        self.register_state_dict_post_hook(_drop_prefix)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_add_prefix)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor, *plans: MixPlan, append: bool = False) -> Any:
         """Run the network, mixed by the plans.
@@ -107,7 +113,9 @@ class Mixed(nn.Module):
         return self._call.run(self.model, x, {name: self._append(plan)})
 
     def _replace(self, plan: MixPlan) -> Action:
-        return lambda h: plan.replace(h.detach() if self.detach else h)  # (N, ...)
+        if self.detach:  # only the rows of this plan: those that other plans mix elsewhere keep their gradient
+            return lambda h: h.index_copy(0, plan.left, plan.mix(h.detach()))  # (N, ...)
+        return plan.replace
 
     def _append(self, plan: MixPlan) -> Action:
         return lambda h: torch.cat([h, plan.mix(h.detach() if self.detach else h)])  # (N + M, ...)
@@ -147,11 +155,14 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _drop_prefix(module: nn.Module, state: dict[str, Any], prefix: str, metadata: dict[str, Any]) -> None:
-    inner = prefix + "model."
-    for key in [key for key in state if key.startswith(inner)]:
-        state[prefix + key[len(inner) :]] = state.pop(key)
+    _rename(state, prefix + "model.", prefix)
 
 
 def _add_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    for key in [key for key in state if key.startswith(prefix)]:
-        state[prefix + "model." + key[len(prefix) :]] = state.pop(key)
+    _rename(state, prefix, prefix + "model.")
+
+
+def _rename(state: dict[str, Any], old: str, new: str) -> None:
+    """Let all keys that start with `old` start with `new`, at once: the network may itself hold a child "model"."""
+    moved = {new + key[len(old) :]: state.pop(key) for key in [key for key in state if key.startswith(old)]}
+    state.update(moved)

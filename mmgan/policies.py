@@ -125,7 +125,7 @@ class PermutationPolicy:
         """The plans of one step: one for the batch, or with layer_per="example" one for each layer that has rows.
 
         Groups differ in size by one row at most; which rows and which layers are the larger is drawn each time, so that
-        every row meets every layer equally often.
+        every row meets every layer equally often. The plans come in the order of `layers`.
         """
         if self.layer_per == "batch" or not self.layers:
             return (self.draw(batch_size, step, seed, rank, device),)
@@ -134,9 +134,9 @@ class PermutationPolicy:
         groups = np.array_split(rng.permutation(batch_size), len(self.layers))
         order = rng.permutation(len(self.layers))
         return tuple(
-            _plan(self.layers[k], rows, rng.permutation(rows), weights[rows], device)
-            for k, rows in zip(order, groups, strict=True)
-            if len(rows)
+            _plan(layer, groups[k], rng.permutation(groups[k]), weights[groups[k]], device)
+            for layer, k in zip(self.layers, order, strict=True)
+            if len(groups[k])
         )
 
 

@@ -66,7 +66,7 @@ class Tap:
         return self.call.apply(self.name, output)
 
 
-def training_batch_norms(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def training_batch_norms(model: nn.Module) -> Iterator[tuple[str, _BatchNorm]]:
     """The modules, with their names, that normalise a row by the other rows of its batch."""
     for name, module in model.named_modules():
         if isinstance(module, _BatchNorm) and (module.training or not module.track_running_stats):
@@ -77,7 +77,7 @@ def separate_passes(model: nn.Module, call: Call, x: Tensor, name: str, plan: Mi
     """The halves of x alone, then the mixed rows alone: (N, ...) -> (N + M, ...) logits.
 
     For networks whose rows see each other. The third pass needs some M rows to reach the layer; what it computes before
-    the layer is dropped, and so are the changes that this makes to running statistics there.
+    the layer is dropped, and running statistics there are not updated by it.
 
     Raises:
         UserError: if N is odd, or for what `Call.run` refuses.
@@ -87,7 +87,7 @@ def separate_passes(model: nn.Module, call: Call, x: Tensor, name: str, plan: Mi
     halves: list[Tensor] = []
 
     def keep(h: Tensor) -> Tensor:
-        halves.append(h)
+        halves.append(h.clone())  # the next layer may work in place, as ReLU(inplace=True) does
         return h
 
     outputs = [call.run(model, half, {name: keep}) for half in x.chunk(2)]
@@ -95,14 +95,19 @@ def separate_passes(model: nn.Module, call: Call, x: Tensor, name: str, plan: Mi
     mixed = plan.mix(hidden.detach() if detach else hidden)  # (M, ...)
     if name == PIXEL:
         return torch.cat([*outputs, model(mixed)])
-    buffers = [buffer for _, module in training_batch_norms(model) for buffer in module.buffers()]
-    saved = [buffer.clone() for buffer in buffers]
+    norms = [module for _, module in training_batch_norms(model) if module.track_running_stats]
+
+    def track(on: bool) -> None:
+        for module in norms:  # not by restoring buffers: the backward of the first passes holds them
+            module.track_running_stats = on
 
     def insert(h: Tensor) -> Tensor:
-        for buffer, value in zip(buffers, saved, strict=True):
-            buffer.copy_(value)
+        track(True)
         return mixed
 
-    with torch.no_grad():
-        rows = x.detach().index_select(0, plan.left)  # (M, ...)
-    return torch.cat([*outputs, call.run(model, rows, {name: insert})])  # (N + M, ...)
+    rows = x.detach().index_select(0, plan.left)  # (M, ...)
+    track(False)
+    try:
+        return torch.cat([*outputs, call.run(model, rows, {name: insert})])  # (N + M, ...)
+    finally:
+        track(True)
