@@ -1,0 +1,115 @@
+"""What the programs have in common: errors in one line, one process that speaks, progress, trackers."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mmgan.errors import TrainingFailed, UserError
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from mmgan.config.shared import DeviceSettings, RunSettings
+
+Result = TypeVar("Result")
+
+BAD_INPUT = 2
+FAILED = 1
+
+
+def run_program(main: Callable[[Sequence[str]], None], argv: Sequence[str] | None) -> int:
+    """main(argv), with the errors that are the user's to mend told in one line.
+
+    Returns:
+        The exit code: 0, 2 for bad input, 1 for a training that failed.
+    """
+    try:
+        main(sys.argv[1:] if argv is None else argv)
+    except UserError as error:
+        return _tell(error, BAD_INPUT)
+    except TrainingFailed as error:
+        return _tell(error, FAILED)
+    return 0
+
+
+def _tell(error: Exception, code: int) -> int:
+    if os.environ.get("RANK", "0") == "0":  # every process meets the same error; one tells it
+        print(f"error: {error}", file=sys.stderr)
+    return code
+
+
+def make_accelerator(run: "RunSettings", device: "DeviceSettings", folder: str) -> "Accelerator":
+    """The Accelerator of a run, with its tracker.
+
+    Raises:
+        UserError: if the tracker's package is not installed.
+    """
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate.tracking import get_available_trackers
+
+    if run.tracker != "none" and run.tracker not in [str(name) for name in get_available_trackers()]:
+        raise UserError(f"--tracker {run.tracker} needs the package '{run.tracker}': pip install {run.tracker}")
+    return Accelerator(
+        mixed_precision=device.mixed_precision,
+        log_with=None if run.tracker == "none" else run.tracker,
+        project_dir=folder,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=False)],
+    )
+
+
+def on_main(accelerator: "Accelerator", action: Callable[[], Result]) -> Result:
+    """Do it in the main process alone, and give all processes its result, or its UserError."""
+    from accelerate.utils import broadcast_object_list
+
+    outcome: list[Any] = [None, None]
+    if accelerator.is_main_process:
+        try:
+            outcome[0] = action()
+        except UserError as error:
+            outcome[1] = str(error)
+    broadcast_object_list(outcome)
+    if outcome[1] is not None:
+        raise UserError(outcome[1])
+    result: Result = outcome[0]
+    return result
+
+
+class Console:
+    """A progress bar over steps with losses and images/s, and lines above it; the main process alone speaks."""
+
+    def __init__(self, accelerator: "Accelerator", total: int, start: int, unit: str = "step") -> None:
+        from tqdm import tqdm
+
+        self.accelerator = accelerator
+        self.bar = tqdm(
+            total=total,
+            initial=start,
+            unit=unit,
+            dynamic_ncols=True,
+            disable=not accelerator.is_main_process,
+            mininterval=0.5,
+        )
+        self._images = 0.0
+        self._since = self.bar._time()
+
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        if self.accelerator.is_main_process:
+            self.bar.write(line, file=sys.stdout)
+
+    def show(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Move the bar on to the last of the rows, and note its losses and the images a second since the last call."""
+        if not rows:
+            return
+        last, now = rows[-1], self.bar._time()
+        rate = (last["images"] - self._images) / max(now - self._since, 1e-9) if self._images else 0.0
+        self._images, self._since = last["images"], now
+        losses = {name: f"{value:.3f}" for name, value in last.items() if name in ("loss_d", "loss_g", "loss")}
+        if rate:
+            losses["images/s"] = f"{rate:.0f}"
+        self.bar.set_postfix(losses, refresh=False)
+        self.bar.update(last["step"] - self.bar.n)
+
+    def close(self) -> None:
+        self.bar.close()
