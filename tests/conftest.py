@@ -1,0 +1,25 @@
+"""Shapes in public signatures are checked in tests; real data is found through MMGAN_DATA."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+HOOKED = ["plan", "policies", "losses", "data", "generators", "discriminators", "classifiers", "scoring", "analysis"]
+install_import_hook([f"mmgan.{name}" for name in HOOKED], "shape_checks.shapes_only")
+
+# More threads than OMP_NUM_THREADS allows only contend: the networks here are tiny.
+torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder that MMGAN_DATA names, which holds MNIST/, FashionMNIST/ and cifar10-jpeg/."""
+    root = os.environ.get("MMGAN_DATA")
+    if not root:
+        pytest.skip("MMGAN_DATA is not set: it names the folder that holds MNIST/, FashionMNIST/ and cifar10-jpeg/")
+    if not Path(root).is_dir():
+        pytest.fail(f"MMGAN_DATA names {root}, which is not a folder")
+    return Path(root)
