@@ -1,0 +1,98 @@
+"""PNGs of the measures, sized to be read in a README column; small files, no display needed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mmgan.analysis.calibration import ReliabilityCurve
+from mmgan.errors import UserError
+
+DOTS_PER_INCH = 120
+
+
+def reliability_diagram(curve: ReliabilityCurve, path: str | Path, *, title: str = "") -> None:
+    """Accuracy against confidence in bins, above the share of examples in each bin; written to `path` as PNG.
+
+    A calibrated classifier's bars reach the diagonal (Guo et al. 2017, Figure 1).
+    """
+    figure = Figure(figsize=(5, 5.2), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    left = curve.edges[:-1]
+    widths = [high - low for low, high in zip(curve.edges[:-1], curve.edges[1:], strict=True)]
+    accuracy = [0.0 if value is None else value for value in curve.accuracy]
+    top.bar(left, accuracy, widths, align="edge", color="tab:blue", edgecolor="white", label="accuracy")
+    filled = [(c, a) for c, a in zip(curve.confidence, curve.accuracy, strict=True) if c is not None and a is not None]
+    top.plot(*zip(*filled, strict=True), "o", color="tab:orange", markersize=4, label="mean confidence of the bin")
+    top.plot([0, 1], [0, 1], "--", color="0.4", label="calibrated")
+    top.set(ylim=(0, 1), ylabel="accuracy (share of right answers)", title=title)
+    top.text(0.97, 0.05, f"ECE {100 * curve.expected_calibration_error:.2f} %", ha="right", transform=top.transAxes)
+    top.legend(loc="upper left", fontsize=9)
+    share = [100 * count / sum(curve.count) for count in curve.count]
+    bottom.bar(left, share, widths, align="edge", color="0.6", edgecolor="white")
+    bottom.set(xlim=(0, 1), xlabel="confidence (largest softmax probability)", ylabel="examples (%)")
+    _save(figure, path)
+
+
+def singular_value_plot(spectra: Mapping[str, Sequence[float]], path: str | Path, *, title: str = "") -> None:
+    """Singular values by rank, one line a name, on a logarithmic scale (Figures 9 to 12); written to `path` as PNG.
+
+    Raises:
+        UserError: if there is no spectrum, or an empty one.
+    """
+    if not spectra or not all(len(values) for values in spectra.values()):
+        raise UserError("there are no singular values to plot: give at least one spectrum with one value")
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    largest = max(max(values) for values in spectra.values())
+    for name, values in spectra.items():
+        # A flat representation ends in rounding errors around 1e-15, which would take up most of a logarithmic axis.
+        shown = [value if value > largest * 1e-6 else float("nan") for value in values]
+        axes.plot(range(1, len(values) + 1), shown, marker="o", markersize=3, label=name)
+    axes.set(yscale="log", xlabel="rank of the singular value (1 = largest)", ylabel="singular value", title=title)
+    if max(len(values) for values in spectra.values()) > 50:
+        axes.set_xscale("log")
+    _finish(axes)
+    _save(figure, path)
+
+
+def deformation_plot(accuracy: Mapping[str, Mapping[str, float]], path: str | Path, *, title: str = "") -> None:
+    """Test accuracy under deformations (Table 9), one group of bars a deformation and one bar a classifier, as PNG.
+
+    Args:
+        accuracy: by classifier's name and deformation's name, in percent; all classifiers have the same deformations.
+        path: where the PNG goes.
+        title: what stands above it.
+
+    Raises:
+        UserError: if there is nothing to plot or the classifiers' deformations differ.
+    """
+    rows = [list(of) for of in accuracy.values()]
+    if not rows or not rows[0] or any(names != rows[0] for names in rows):
+        raise UserError(
+            "deformations can be plotted if every classifier has the same ones, in one order, and at least one"
+        )
+    names = rows[0]
+    figure = Figure(figsize=(7, 0.9 + 0.24 * len(names) + 0.1 * len(names) * (len(accuracy) - 1)), layout="constrained")
+    axes = figure.subplots()
+    height = 0.8 / len(accuracy)
+    for i, (classifier, of) in enumerate(accuracy.items()):
+        offset = (i - (len(accuracy) - 1) / 2) * height
+        axes.barh([row + offset for row in range(len(names))], [of[name] for name in names], height, label=classifier)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 100), xlabel="test accuracy (%)", title=title)
+    _finish(axes)
+    _save(figure, path)
+
+
+def _finish(axes: Axes) -> None:
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.legend(fontsize=9)
+
+
+def _save(figure: Figure, path: str | Path) -> None:
+    # Without the library's version in it, the same figure is the same file.
+    figure.savefig(path, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
