@@ -1,0 +1,40 @@
+"""Networks that judge images: Miyato's SN-ResNet and SN-DCGAN discriminators. They know nothing of mixing."""
+
+from typing import Literal
+
+from mmgan.discriminators.blocks import Shortcuts, Spectral
+from mmgan.discriminators.dcgan import DCGANDiscriminator
+from mmgan.discriminators.resnet import ResNetDiscriminator
+from mmgan.errors import UserError
+
+__all__ = ["DCGANDiscriminator", "ResNetDiscriminator", "build_discriminator"]
+
+
+def build_discriminator(
+    arch: Literal["resnet", "dcgan"],
+    image_size: int,
+    channels: int = 3,
+    width: int | None = None,
+    pool: Literal["sum", "mean"] = "sum",
+    spectral: Spectral = "all",
+    shortcuts: Shortcuts = "needed",
+) -> ResNetDiscriminator | DCGANDiscriminator:
+    """The discriminator of this architecture for images (n, channels, image_size, image_size).
+
+    The arguments are those of `ResNetDiscriminator` and `DCGANDiscriminator`; `pool`, `shortcuts` and spectral
+    "partial" are for "resnet" alone.
+
+    Raises:
+        UserError: for an unknown arch, or a size or setting that does not fit it.
+    """
+    if spectral not in ("all", "partial", "none"):
+        raise UserError(f"spectral '{spectral}' is unknown: choose all, partial or none")
+    if shortcuts not in ("needed", "all"):
+        raise UserError(f"shortcuts '{shortcuts}' is unknown: choose needed or all")
+    if arch == "resnet":
+        return ResNetDiscriminator(image_size, channels, width, pool, spectral, shortcuts)
+    if arch != "dcgan":
+        raise UserError(f"the discriminator '{arch}' is unknown: choose resnet or dcgan")
+    if pool != "sum" or shortcuts != "needed" or spectral == "partial":
+        raise UserError("pool, shortcuts and spectral 'partial' are for the resnet discriminator, not for dcgan")
+    return DCGANDiscriminator(image_size, channels, width, spectral)

@@ -1,0 +1,68 @@
+"""Residual blocks of Miyato's discriminators (arXiv 1802.05957, Figure 8 and the authors' code)."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from mmgan.generators.parts import glorot_conv
+
+# which weights are spectrally normalised: "partial" leaves out the shortcuts of blocks that keep the size
+Spectral = Literal["all", "partial", "none"]
+# which blocks have a 1x1 convolution in their shortcut: those where shapes differ, or all
+Shortcuts = Literal["needed", "all"]
+
+
+class FirstBlock(nn.Module):
+    """3x3, ReLU, 3x3, halve, beside halve, 1x1: no activation on the raw image, and the shortcut halves first.
+
+    (n, in_channels, h, w) -> (n, out_channels, h/2, w/2).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, spectral: Spectral) -> None:
+        super().__init__()
+        normalise = spectral != "none"
+        self.conv1 = _conv(in_channels, out_channels, 3, 2**0.5, normalise)
+        self.conv2 = _conv(out_channels, out_channels, 3, 2**0.5, normalise)
+        self.shortcut = _conv(in_channels, out_channels, 1, 1.0, normalise)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
+        h = self.conv2(torch.relu(self.conv1(x)))  # (n, d, h, w)
+        shortcut: Tensor = self.shortcut(F.avg_pool2d(x, 2))  # (n, d, h/2, w/2)
+        return F.avg_pool2d(h, 2) + shortcut
+
+
+class Block(nn.Module):
+    """ReLU, 3x3, ReLU, 3x3, beside a shortcut; both are halved after their convolutions if `down`.
+
+    (n, in_channels, h, w) -> (n, out_channels, h', w'). The first convolution keeps the number of channels, as in the
+    authors' code. The shortcut is a 1x1 convolution where shapes differ or `shortcuts` is "all", else the identity.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, down: bool, spectral: Spectral, shortcuts: Shortcuts
+    ) -> None:
+        super().__init__()
+        normalise = spectral != "none"
+        self.conv1 = _conv(in_channels, in_channels, 3, 2**0.5, normalise)
+        self.conv2 = _conv(in_channels, out_channels, 3, 2**0.5, normalise)
+        if down or in_channels != out_channels or shortcuts == "all":
+            normalise_shortcut = spectral == "all" or (spectral == "partial" and down)
+            self.shortcut = _conv(in_channels, out_channels, 1, 1.0, normalise_shortcut)
+        else:
+            self.shortcut = nn.Identity()
+        self.halve = nn.AvgPool2d(2) if down else nn.Identity()
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
+        h = self.conv1(torch.relu(x))  # (n, c, h, w)
+        h = self.conv2(torch.relu(h))  # (n, d, h, w)
+        out: Tensor = self.halve(h) + self.halve(self.shortcut(x))  # (n, d, h', w')
+        return out
+
+
+def _conv(in_channels: int, out_channels: int, kernel_size: int, gain: float, normalise: bool) -> nn.Module:
+    conv = glorot_conv(in_channels, out_channels, kernel_size, gain)
+    return spectral_norm(conv) if normalise else conv

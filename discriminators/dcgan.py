@@ -1,0 +1,75 @@
+"""The spectrally normalised DCGAN discriminator of Miyato et al. 2018 (arXiv 1802.05957, Table 3)."""
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from mmgan.discriminators.checks import require_images
+from mmgan.generators.parts import require_positive, require_size
+
+_SIZES = (16, 32, 48, 64, 128)
+_LADDER = (1, 2, 4)
+_WIDTH = 64
+
+
+class DCGANDiscriminator(nn.Sequential):
+    """Three pairs of a 3x3 and a halving 4x4 convolution, one 3x3, each with a leaky ReLU of slope 0.1, then linear.
+
+    The table gives 32 and 48 pixels; the ladder fits any multiple of 8, and the linear map sees (image_size / 8)^2
+    positions. Weights start normal with deviation 0.02, as in DCGAN (arXiv 1511.06434); the table says nothing of it.
+
+    Args:
+        image_size: 16, 32, 48, 64 or 128 pixels.
+        channels: of the images.
+        width: channels of the first pair; the next have 2, 4 and, last, 8 times as many. Default: the table's, 64.
+        spectral: weights under spectral normalisation: "all" or "none".
+
+    Attributes:
+        stages: {"1": "block1", "h1": "block1", ..., "4": "block4"}: the three pairs and the last 3x3, each after its
+            nonlinearity; each fires once in a forward.
+        image_size, channels: what the network was built for.
+
+    Raises:
+        UserError: for an image size or a setting that does not fit.
+    """
+
+    def __init__(
+        self, image_size: int, channels: int = 3, width: int | None = None, spectral: Literal["all", "none"] = "all"
+    ) -> None:
+        width = _WIDTH if width is None else width
+        require_size("DCGAN discriminator", image_size, _SIZES)
+        require_positive(channels=channels, width=width)
+        super().__init__()
+        self.image_size = image_size
+        self.channels = channels
+        before = channels
+        for i, step in enumerate(_LADDER, start=1):
+            after = width * step
+            keep = nn.Conv2d(before, after, kernel_size=3, padding=1)
+            halve = nn.Conv2d(after, after, kernel_size=4, stride=2, padding=1)
+            self.add_module(f"block{i}", nn.Sequential(keep, nn.LeakyReLU(0.1), halve, nn.LeakyReLU(0.1)))
+            before = after
+        last = width * 8
+        self.block4 = nn.Sequential(nn.Conv2d(before, last, kernel_size=3, padding=1), nn.LeakyReLU(0.1))
+        self.flatten = nn.Flatten()
+        self.linear = nn.Linear(last * (image_size // 8) ** 2, 1)
+        for module in [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
+            nn.init.normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+            if spectral == "all":
+                spectral_norm(module)
+        self.stages = {f"{alias}{i}": f"block{i}" for i in range(1, 5) for alias in ("", "h")}
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """Logits, larger for more real, of images in [-1, 1].
+
+        Raises:
+            UserError: for images of another shape or type than the network was built for.
+        """
+        require_images(x, self.channels, self.image_size)
+        h = x
+        for stage in self:
+            h = stage(h)
+        return h.squeeze(1)  # (n, 1) -> (n,)

@@ -1,0 +1,34 @@
+"""Generators that match the discriminators: Miyato's ResNet and DCGAN generators. They are never mixed."""
+
+from typing import Literal
+
+from mmgan.errors import UserError
+from mmgan.generators.dcgan import DCGANGenerator
+from mmgan.generators.parts import Generator
+from mmgan.generators.resnet import ResNetGenerator
+
+__all__ = ["DCGANGenerator", "Generator", "ResNetGenerator", "build_generator"]
+
+
+def build_generator(
+    arch: Literal["resnet", "dcgan"],
+    image_size: int,
+    channels: int = 3,
+    width: int | None = None,
+    latent_dim: int = 128,
+    shortcuts: Literal["learned", "nearest"] = "learned",
+) -> Generator:
+    """The generator that matches `build_discriminator` of the same arch, image size and channels.
+
+    The arguments are those of `ResNetGenerator` and `DCGANGenerator`; shortcuts are for "resnet" alone.
+
+    Raises:
+        UserError: for an unknown arch, or a size or setting that does not fit it.
+    """
+    if arch == "resnet":
+        return ResNetGenerator(image_size, channels, width, latent_dim, shortcuts)
+    if arch != "dcgan":
+        raise UserError(f"the generator '{arch}' is unknown: choose resnet or dcgan")
+    if shortcuts != "learned":
+        raise UserError(f"shortcuts '{shortcuts}' is for the resnet generator: the dcgan generator has no shortcuts")
+    return DCGANGenerator(image_size, channels, width, latent_dim)

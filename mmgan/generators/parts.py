@@ -1,0 +1,71 @@
+"""What the generators share with each other and with the discriminators: initialisation, checks, BatchNorm."""
+
+from collections.abc import Iterable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mmgan.errors import UserError
+
+
+def glorot_conv(in_channels: int, out_channels: int, kernel_size: int, gain: float) -> nn.Conv2d:
+    """A size-keeping convolution with Glorot uniform weights of this gain and zero bias."""
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+    nn.init.xavier_uniform_(conv.weight, gain)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv
+
+
+def glorot_linear(in_features: int, out_features: int, bias: bool = True) -> nn.Linear:
+    """A linear map with Glorot uniform weights of gain 1 and zero bias."""
+    linear = nn.Linear(in_features, out_features, bias)
+    nn.init.xavier_uniform_(linear.weight)
+    if bias:
+        nn.init.zeros_(linear.bias)
+    return linear
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """BatchNorm with the reference's numbers, Chainer's defaults: eps 2e-5 and decay 0.9, which torch calls momentum 0.1."""
+    return nn.BatchNorm2d(channels, eps=2e-5, momentum=0.1)
+
+
+def require_size(network: str, image_size: int, sizes: Iterable[int]) -> None:
+    """Raise a UserError unless the network exists for this image size."""
+    if image_size not in sizes:
+        listed = ", ".join(map(str, sizes))
+        raise UserError(f"there is no {network} for {image_size} pixels: choose one of {listed}")
+
+
+def require_positive(**values: int) -> None:
+    """Raise a UserError that names the first value below 1."""
+    for name, value in values.items():
+        if value < 1:
+            raise UserError(f"{name} is {value}: a network needs at least 1")
+
+
+class Generator(nn.Sequential):
+    """Latents in, images in [-1, 1] out. The stages are submodules in their order.
+
+    Attributes:
+        latent_dim: length of a latent vector.
+    """
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+
+    def forward(self, z: Float[Tensor, "n z"]) -> Float[Tensor, "n c h w"]:
+        """Map latents (n, latent_dim), standard normal, to images (n, c, h, w) in [-1, 1].
+
+        Raises:
+            UserError: for latents of another shape.
+        """
+        if z.dim() != 2 or z.shape[1] != self.latent_dim:
+            raise UserError(
+                f"this generator takes latents of shape (n, {self.latent_dim}), but was given {tuple(z.shape)}"
+            )
+        h = z
+        for stage in self:
+            h = stage(h)
+        return h
