@@ -1,0 +1,84 @@
+"""Scores of one folder of images against another, as torch-fidelity's command gives them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+from torch_fidelity.utils import glob_samples_paths
+from torchvision.transforms.functional import pil_to_tensor
+
+from mmgan.errors import UserError
+from mmgan.scoring.extractors import Extractor
+from mmgan.scoring.samples import Generate
+from mmgan.scoring.scores import Reference, Scores, ScoreSettings, score_features
+from mmgan.scoring.sharding import extract
+
+EXTENSIONS = "png,jpg,jpeg"
+
+
+def image_paths(folder: Path | str) -> list[Path]:
+    """The PNG and JPEG files below a folder, in the order in which torch-fidelity reads them.
+
+    Raises:
+        UserError: if there is no such folder, it holds no image, a file is no image, or the sizes differ.
+    """
+    if not Path(folder).is_dir():
+        raise UserError(f"'{folder}' is not a folder: name a folder of PNG or JPEG images")
+    paths = [Path(path) for path in glob_samples_paths(str(folder), True, EXTENSIONS, verbose=False)]
+    if not paths:
+        raise UserError(f"no PNG or JPEG image in '{folder}' or below it: name a folder of images")
+    sizes = {}
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                sizes[image.size] = path
+        except OSError as error:
+            raise UserError(f"'{path}' is not a readable image: remove or replace it") from error
+    if len(sizes) > 1:
+        found = ", ".join(f"{w}x{h} ('{path}')" for (w, h), path in list(sizes.items())[:2])
+        raise UserError(f"images in '{folder}' differ in size, {found}: resize them to one size")
+    return paths
+
+
+def image_reader(paths: Sequence[Path]) -> Generate:
+    """`generate(first, count)` that decodes those files as RGB."""
+
+    def read(first: int, count: int) -> UInt8[Tensor, "n 3 h w"]:
+        return torch.stack([_decode(path) for path in paths[first : first + count]])  # (n, 3, h, w)
+
+    return read
+
+
+def _decode(path: Path) -> UInt8[Tensor, "3 h w"]:
+    try:
+        with Image.open(path) as image:
+            pixels: Tensor = pil_to_tensor(image.convert("RGB"))
+            return pixels
+    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
+        raise UserError(f"'{path}' is damaged ({error}): remove or replace it") from error
+
+
+def score_folders(
+    fake: Path | str,
+    real: Path | str,
+    extractor: Extractor,
+    settings: ScoreSettings = ScoreSettings(),  # noqa: B008
+) -> tuple[Scores, int, int]:
+    """Scores of the images below `fake` against those below `real`, and the two numbers of images.
+
+    Grey images are read as RGB; the two folders may differ in size. With `InceptionExtractor(..., channels_last=False)`
+    the numbers are those of `fidelity --isc --fid --kid --samples-find-deep --input1 fake --input2 real`.
+
+    Raises:
+        UserError: for folders that cannot be scored; all files are looked at before any is scored.
+    """
+    fakes, reals = image_paths(fake), image_paths(real)
+    settings.check(len(fakes), len(reals))
+    fake_features = extract(image_reader(fakes), len(fakes), extractor, what="first folder")
+    real_features = extract(image_reader(reals), len(reals), extractor, what="second folder")
+    if fake_features is None or real_features is None:
+        raise AssertionError("one process alone always leads")
+    return score_features(fake_features, Reference.of(real_features.features), settings), len(fakes), len(reals)

@@ -1,0 +1,90 @@
+"""What scores.json says: each value beside all that it depends on."""
+
+import math
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from mmgan.scoring.extractors import Extractor
+from mmgan.scoring.scores import Scores, ScoreSettings
+
+
+def manifest(
+    scores: Scores | None,
+    settings: ScoreSettings,
+    extractor: Extractor,
+    *,
+    samples: int,
+    real: str,
+    split: str,
+    reals: int,
+    device: torch.device | str,
+    seed: int | None = None,
+    step: int | None = None,
+    averaged: bool | None = None,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    """A JSON object with no NaN in it.
+
+    Args:
+        scores: None where none could be computed; every metric is then null, and `reason` must say why.
+        settings: with which they were computed.
+        extractor: whose features were compared.
+        samples: number of fakes.
+        real: name of the real data set, or a folder.
+        split: of the real data set, which decides the scores as much as its name.
+        reals: number of real images.
+        device: on which features were extracted.
+        seed: of the latents; None for folders, where none were drawn.
+        step: of the generator; None for folders.
+        averaged: whether the generator's averaged weights were used; None for folders.
+        reason: why there are no scores.
+    """
+    if (scores is None) != (reason is not None):
+        raise ValueError("give scores, or the reason why there are none")
+    return {
+        "scores": dict.fromkeys(metric_names(settings)) if scores is None else _finite(scores),
+        "reason": reason,
+        "notes": [] if scores is None else list(scores.notes),
+        "extractor": {"name": extractor.name, "digest": extractor.digest, "dims": extractor.dims},
+        "samples": samples,
+        "real": {"name": real, "split": split, "images": reals},
+        "settings": asdict(settings),
+        "seed": seed,
+        "step": step,
+        "averaged_weights": averaged,
+        "device": _device_name(torch.device(device)),
+        "versions": {name: _version(name) for name in ("mmgan", "torch", "torch-fidelity")},
+    }
+
+
+def metric_names(settings: ScoreSettings) -> list[str]:
+    """The metrics that `score_features` reports, in its order."""
+    names = [
+        "inception_score_mean",
+        "inception_score_std",
+        "frechet_inception_distance",
+        "kernel_inception_distance_mean",
+        "kernel_inception_distance_std",
+    ]
+    return names + (["precision", "recall"] if settings.prc else [])
+
+
+def _finite(scores: Scores) -> dict[str, float]:
+    for name, value in scores.values.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{name} is {value}: only finite scores are written; give a reason instead")
+    return dict(scores.values)
+
+
+def _device_name(device: torch.device) -> str:
+    return f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a checkout on the path that was never installed
+        return None

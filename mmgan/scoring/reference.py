@@ -1,0 +1,122 @@
+"""Features of real images, computed once and kept on disk under a digest of everything they depend on."""
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mmgan.errors import UserError
+from mmgan.scoring.extractors import Extractor
+from mmgan.scoring.frechet import Moments
+from mmgan.scoring.scores import Reference
+from mmgan.scoring.sharding import ALONE, CHUNK, Processes, extract
+
+VERSION = 1  # of the file's layout
+
+log = logging.getLogger(__name__)
+
+
+def real_features(
+    pixels: UInt8[Tensor, "n c h w"],
+    extractor: Extractor,
+    *,
+    name: str,
+    split: str,
+    cache_dir: Path | str | None,
+    processes: Processes = ALONE,
+) -> Reference | None:
+    """Features and moments of real images, on rank 0; None on the others. All ranks must call it.
+
+    The file in the cache is named by a digest of the pixels themselves, the data's name and split, and the extractor's
+    fingerprint, and holds a digest of its own content: a stale or damaged one is computed again.
+
+    Args:
+        pixels: in [0, 255], the same on every rank, in the size at which the fakes are made.
+        extractor: the same on every rank.
+        name: of the data set, "cifar10".
+        split: "train", "test", ...
+        cache_dir: a folder, made if absent; None keeps nothing.
+        processes: who shares the work.
+
+    Raises:
+        UserError: if there are fewer than two images or the folder cannot be written, before any work.
+    """
+    if len(pixels) < 2:
+        raise UserError(f"'{name}' ({split}) has {len(pixels)} images: real features need at least two")
+    path = None if cache_dir is None else _path(Path(cache_dir), pixels, extractor, name, split)
+    cached = _read(path) if path is not None and processes.rank == 0 else None
+    # Only rank 0's disk counts, for a node may lack the file that another has.
+    if processes.gather(cached is not None)[0]:
+        return cached
+
+    found = extract(lambda first, count: pixels[first : first + count], len(pixels), extractor, processes, what="real")
+    if found is None:
+        return None
+    reference = Reference.of(found.features)
+    if path is not None:
+        _write(path, reference)
+    return reference
+
+
+def _path(folder: Path, pixels: Tensor, extractor: Extractor, name: str, split: str) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot make the feature cache '{folder}' ({error.strerror}): name a writable folder"
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"cannot write to the feature cache '{folder}': name a writable folder")
+    key = hashlib.sha256(f"{VERSION} {CHUNK} {name} {split} {tuple(pixels.shape)} {extractor.fingerprint}\n".encode())
+    for first in range(0, len(pixels), 4096):
+        key.update(pixels[first : first + 4096].cpu().contiguous().numpy().data)
+    words = "-".join("".join(c if c.isalnum() else "_" for c in word) for word in (name, split, extractor.name))
+    return folder / f"{words[:80]}-{key.hexdigest()[:32]}.safetensors"
+
+
+def _read(path: Path) -> Reference | None:
+    """What the file holds; None if there is none, or if its content is not what was written."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in ("features", "mean", "covariance")}
+            intact = (file.metadata() or {}).get("sha256") == _content(tensors)
+    except (SafetensorError, OSError) as error:
+        log.warning("the cached features '%s' cannot be read (%s): computing them again", path, error)
+        return None
+    if not intact:
+        log.warning("the cached features '%s' are damaged: computing them again", path)
+        return None
+    mean, covariance = tensors["mean"].numpy(), tensors["covariance"].numpy()
+    return Reference(tensors["features"], Moments(mean, covariance, len(tensors["features"])))
+
+
+def _write(path: Path, reference: Reference) -> None:
+    tensors = {
+        "features": reference.features,
+        "mean": torch.from_numpy(reference.moments.mean),
+        "covariance": torch.from_numpy(reference.moments.covariance),
+    }
+    partial = path.with_suffix(f".{os.getpid()}.partial")  # the same folder, so that the replacement is atomic
+    try:
+        save_file(tensors, partial, metadata={"sha256": _content(tensors)})
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot write the real features to '{path}': {error}; name a folder with room") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _content(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.contiguous().numpy().data)
+    return digest.hexdigest()

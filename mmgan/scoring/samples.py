@@ -1,0 +1,69 @@
+"""From a generator to uint8 images that depend on (seed, index) alone: not on processes, device or training."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor, nn
+
+from mmgan.draws import torch_stream
+from mmgan.errors import UserError
+
+BLOCK = 64
+"""Latents are drawn in blocks of so many rows, a stream for each, so that row i is the same however it is asked for."""
+
+Generate = Callable[[int, int], UInt8[Tensor, "n c h w"]]
+"""generate(first, count): images first .. first + count - 1 of an endless, fixed sequence."""
+
+
+class NonFiniteSamples(UserError):
+    """A generator yields NaN or infinite pixels; no score is reported for it."""
+
+
+def latents(first: int, count: int, dim: int, seed: int) -> Float32[Tensor, "n dim"]:
+    """Rows first .. first + count - 1 of the standard normal latents of `seed`: (count, dim), on the CPU.
+
+    Drawn on the CPU whatever the device, so that all devices and any number of processes see the same latents.
+    """
+    blocks = range(first // BLOCK, -(-(first + count) // BLOCK))
+    drawn = [torch.randn(BLOCK, dim, generator=torch_stream(seed, "score-latents", 0, b)) for b in blocks]
+    start = first - blocks.start * BLOCK
+    return torch.cat(drawn)[start : start + count] if drawn else torch.empty(0, dim)
+
+
+def quantise(x: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n c h w"]:
+    """Images in [-1, 1] as uint8, rounded to the nearest grey level and clamped.
+
+    Raises:
+        NonFiniteSamples: for NaN or infinity, which would silently become black or white.
+    """
+    bad = int((~x.isfinite()).flatten(1).any(1).sum())
+    if bad:
+        raise NonFiniteSamples(f"{bad} of {len(x)} generated images hold NaN or infinite pixels, so they get no score")
+    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Inside the block the module is in eval mode; afterwards each submodule is in the mode it had."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def image_source(generator: nn.Module, dim: int, seed: int, device: torch.device | str = "cpu") -> Generate:
+    """`generate(first, count)` for a generator that maps (n, dim) latents to (n, c, h, w) images in [-1, 1].
+
+    The generator runs in eval mode and without gradients, and is left in the mode it was in.
+    """
+
+    def generate(first: int, count: int) -> UInt8[Tensor, "n c h w"]:
+        with torch.no_grad(), evaluating(generator):
+            return quantise(generator(latents(first, count, dim, seed).to(device)))
+
+    return generate
