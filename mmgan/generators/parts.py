@@ -26,7 +26,7 @@ def glorot_linear(in_features: int, out_features: int, bias: bool = True) -> nn.
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """BatchNorm with the reference's numbers, Chainer's defaults: eps 2e-5 and decay 0.9, which torch calls momentum 0.1."""
+    """BatchNorm as in the reference, which keeps Chainer's eps of 2e-5 and decay of 0.9: momentum 0.1 in torch."""
     return nn.BatchNorm2d(channels, eps=2e-5, momentum=0.1)
 
 
