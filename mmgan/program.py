@@ -2,7 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmgan.errors import TrainingFailed, UserError
@@ -75,6 +77,27 @@ def on_main(accelerator: "Accelerator", action: Callable[[], Result]) -> Result:
     return result
 
 
+@contextmanager
+def main_process_first(accelerator: "Accelerator") -> Iterator[None]:
+    """Each machine's main process does it before its others; a UserError in one is met by all, none waits for it."""
+    first = accelerator.is_local_main_process
+    if not first:
+        accelerator.wait_for_everyone()
+    try:
+        yield
+    finally:
+        if first:
+            accelerator.wait_for_everyone()
+
+
+def show_config(values: dict[str, Any], accelerator: "Accelerator") -> None:
+    """The resolved configuration as YAML, from one process."""
+    import yaml
+
+    if accelerator.is_main_process:
+        print(yaml.safe_dump(values, sort_keys=False), end="")
+
+
 class Console:
     """A progress bar over steps with losses and images/s, and lines above it; the main process alone speaks."""
 
@@ -91,7 +114,7 @@ class Console:
             mininterval=0.5,
         )
         self._images = 0.0
-        self._since = self.bar._time()
+        self._since = time.monotonic()
 
     def say(self, line: str) -> None:
         """A line above the bar."""
@@ -102,7 +125,7 @@ class Console:
         """Move the bar on to the last of the rows, and note its losses and the images a second since the last call."""
         if not rows:
             return
-        last, now = rows[-1], self.bar._time()
+        last, now = rows[-1], time.monotonic()
         rate = (last["images"] - self._images) / max(now - self._since, 1e-9) if self._images else 0.0
         self._images, self._since = last["images"], now
         losses = {name: f"{value:.3f}" for name, value in last.items() if name in ("loss_d", "loss_g", "loss")}

@@ -38,10 +38,19 @@ class GanNetworkSettings:
     """Networks"""
 
     arch: Literal["resnet", "dcgan"] = setting("resnet", "Miyato et al.'s residual networks, or their DCGAN")
-    d_width: int = setting(128, "channels of the discriminator's base layer")
-    g_width: int = setting(256, "channels of the generator's base layer")
+    d_width: int | None = setting(None, "channels of the discriminator's first block; unset: the reference's")
+    g_width: int | None = setting(None, "channels of the generator's base layer; unset: the reference's")
     latent_dim: int = setting(128, "dimensions of z ~ N(0, I)")
     pool: Literal["sum", "mean"] = setting("sum", "pooling before the discriminator's last layer")
+    spectral: Literal["all", "partial", "none"] = setting(
+        "all", "discriminator weights under spectral normalisation; partial: not its size-keeping shortcuts"
+    )
+    d_shortcuts: Literal["needed", "all"] = setting(
+        "needed", "1x1 convolutions in D's shortcuts: where needed, or in all"
+    )
+    g_shortcuts: Literal["learned", "nearest"] = setting(
+        "learned", "G's shortcuts: 1x1 convolutions, or upsampling alone"
+    )
 
     def __post_init__(self) -> None:
         check_range(self, least=1, names=["d_width", "g_width", "latent_dim"])
@@ -78,7 +87,7 @@ class GanTrainingSettings:
 
 
 @dataclass(frozen=True)
-class ScoreSettings:
+class GanScoreSettings:
     """Samples and scores"""
 
     sample_every: int = setting(1000, "generator steps between sample grids; 0: none")
@@ -115,6 +124,6 @@ class GanConfig:
     data: DataSettings = field(default_factory=DataSettings)
     networks: GanNetworkSettings = field(default_factory=GanNetworkSettings)
     training: GanTrainingSettings = field(default_factory=GanTrainingSettings)
-    score: ScoreSettings = field(default_factory=ScoreSettings)
+    score: GanScoreSettings = field(default_factory=GanScoreSettings)
     run: RunSettings = field(default_factory=RunSettings)
     device: DeviceSettings = field(default_factory=DeviceSettings)

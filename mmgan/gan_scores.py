@@ -1,0 +1,196 @@
+"""Scores of a GAN run: which extractor, when, and what is written down."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from torch import nn
+
+from mmgan.config.gan import GanConfig
+from mmgan.data import Images
+from mmgan.data.cache import cache_folder
+from mmgan.errors import UserError
+from mmgan.inputs import load_split
+from mmgan.judges import JUDGED, judge_extractor
+from mmgan.runs.folder import RunFolder
+from mmgan.scoring import (
+    Extractor,
+    InceptionExtractor,
+    NonFiniteSamples,
+    Processes,
+    Reference,
+    Scores,
+    ScoreSettings,
+    extract,
+    find_inception_weights,
+    image_source,
+    manifest,
+    real_features,
+    score_features,
+)
+
+FID = "frechet_inception_distance"
+
+
+def check_scoring(config: GanConfig) -> None:
+    """Refuse, before any data or training work, scores that could not be had in the end.
+
+    Raises:
+        UserError: if the extractor does not exist for this data or its weights are not to be had.
+    """
+    score = config.score
+    if not score.score_every:
+        return
+    if score.extractor == "inception":
+        find_inception_weights(score.inception_weights, download=config.data.download)
+    elif config.data.data not in JUDGED:
+        raise UserError(
+            f"--extractor classifier judges {', '.join(JUDGED)}, not {config.data.data}: use --extractor inception"
+        )
+
+
+@dataclass
+class GanScorer:
+    """Scores the generator on all processes and notes the result in the run folder.
+
+    Attributes:
+        reference: the real side; on the main process alone.
+        line: what there is to say of the last scores.
+    """
+
+    config: GanConfig
+    accelerator: Accelerator
+    images: Images
+    extractor: Extractor
+    settings: ScoreSettings
+    reference: Reference | None
+    line: str = ""
+
+    def score(self, generator: nn.Module, step: int, folder: RunFolder) -> bool:
+        """Score, write scores.json, and say whether this is the lowest FID so far; the same answer on all processes."""
+        fakes, reason = None, None
+        source = image_source(generator, self.config.networks.latent_dim, self.config.run.seed, self.accelerator.device)
+        try:
+            fakes = extract(
+                source, self.config.score.score_samples, self.extractor, Processes.of(self.accelerator), what="samples"
+            )
+        except NonFiniteSamples as error:
+            reason = str(error)
+        best = False
+        if self.accelerator.is_main_process:
+            scores = None
+            if fakes is not None and self.reference is not None:
+                scores = score_features(fakes, self.reference, self.settings)
+            best = self._note(scores, reason, step, folder)
+        return bool(Processes.of(self.accelerator).gather(best)[0])
+
+    def _note(self, scores: Scores | None, reason: str | None, step: int, folder: RunFolder) -> bool:
+        entry = manifest(
+            scores,
+            self.settings,
+            self.extractor,
+            samples=self.config.score.score_samples,
+            real=self.images.name,
+            split=self.images.split,
+            reals=len(self.images),
+            device=self.accelerator.device,
+            seed=self.config.run.seed,
+            step=step,
+            averaged=self.config.training.ema > 0,
+            reason=reason,
+        )
+        before = folder.read_scores()
+        history = [old for old in before.get("history", []) if old["step"] < step] + [entry]
+        finite = [old for old in history if old["scores"][FID] is not None]
+        best = min(finite, key=lambda old: float(old["scores"][FID]), default=None)
+        folder.write_scores({"last": entry, "best": best, "history": history})
+        self.line = f"step {step}: {one_line(entry)}"
+        return best is entry
+
+
+def make_scorer(config: GanConfig, images: Images, accelerator: Accelerator) -> GanScorer | None:
+    """The scorer of a run, its extractor loaded (or trained on first need) and its real features computed; None with
+    score_every 0.
+
+    Raises:
+        UserError: if there are too few images for these scores.
+    """
+    score = config.score
+    if not score.score_every:
+        return None
+    settings = ScoreSettings(splits=score.is_splits, prc=score.precision_recall)
+    real = images if score.real_split == images.split else load_split(config.data, score.real_split, accelerator)
+    settings.check(score.score_samples, len(real))
+    extractor = make_extractor(config, real, accelerator)
+    reference = real_features(
+        real.pixels,
+        extractor,
+        name=real.name,
+        split=real.split,
+        cache_dir=cache_folder() / "features",
+        processes=Processes.of(accelerator),
+    )
+    return GanScorer(config, accelerator, real, extractor, settings, reference)
+
+
+def make_extractor(config: GanConfig, images: Images, accelerator: Accelerator) -> Extractor:
+    """The extractor that the settings name, on the run's device."""
+    if config.score.extractor == "classifier":
+        return judge_extractor(images, config.data.data_root, accelerator)
+    weights = find_inception_weights(config.score.inception_weights, download=config.data.download)
+    return InceptionExtractor(weights, accelerator.device)
+
+
+def one_line(entry: dict[str, Any]) -> str:
+    """A manifest's scores in one line, with their extractor."""
+    if entry["reason"]:
+        return f"no scores: {entry['reason']}"
+    scores, extractor = entry["scores"], entry["extractor"]
+    parts = [
+        f"IS {scores['inception_score_mean']:.3f} ± {scores['inception_score_std']:.3f}",
+        f"FID {scores[FID]:.3f}",
+        f"KID {scores['kernel_inception_distance_mean']:.5f} ± {scores['kernel_inception_distance_std']:.5f}",
+    ]
+    if "precision" in scores:
+        parts.append(f"precision {scores['precision']:.3f}, recall {scores['recall']:.3f}")
+    return f"{', '.join(parts)}  (extractor {extractor['name']}, {entry['samples']:,} samples)"
+
+
+def summary(config: GanConfig, folder: RunFolder) -> str:
+    """What a run ends by saying: the scores with their extractor, the facts, and the paths of what was written."""
+    scores = folder.read_scores()
+    lines = []
+    if scores:
+        last, best = scores["last"], scores["best"]
+        real, extractor = last["real"], last["extractor"]
+        lines.append(f"last   {one_line(last)}")
+        if best is not None and best["step"] != last["step"]:
+            lines.append(f"best   {one_line(best)}, step {best['step']}")
+        lines.append(
+            f"scored against {real['images']:,} images of {real['name']} ({real['split']}) with extractor"
+            f" {extractor['name']}, weights {extractor['digest'][:12]}"
+        )
+        if extractor["name"] != "inception":
+            lines.append("these are not Inception scores: compare them with others of this extractor alone")
+        lines += [f"note: {note}" for note in last["notes"]]
+    mix = config.mix
+    mixing = f"layers {mix.mix}, alpha {mix.alpha:g}" if mix.mix != "none" else "none (the baseline)"
+    lines.append(f"mixing: {mixing}; {config.training.steps} steps; seed {config.run.seed}")
+    for what, path in _written(folder):
+        lines.append(f"{what:12} {path}")
+    return "\n".join(lines)
+
+
+def _written(folder: RunFolder) -> list[tuple[str, Path]]:
+    grids = sorted(folder.samples.glob("*.png"))
+    checkpoints = sorted(folder.checkpoints.glob("step-*"))
+    paths = [
+        ("samples", grids[-1] if grids else None),
+        ("scores", folder.scores_file),
+        ("metrics", folder.metrics_file),
+        ("checkpoint", checkpoints[-1] if checkpoints else None),
+        ("best", folder.checkpoints / "best"),
+        ("report", folder.report_file),
+    ]
+    return [(what, path) for what, path in paths if path is not None and path.exists()]
