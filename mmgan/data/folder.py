@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from mmgan.data.cache import Request, decoded
+from mmgan.data.cache import decoded
+from mmgan.data.files import Request
 from mmgan.data.images import Images, make_images
 from mmgan.errors import UserError
 
@@ -98,19 +99,22 @@ def find_files(root: Path, inside: Path) -> list[str]:
     folders = [""]
     while folders:
         below = folders.pop()
-        with os.scandir(root / below) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                path = f"{below}{entry.name}"
-                if entry.is_symlink():
-                    _check_link(root / path, inside, limit)
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(f"{path}/")
-                elif stat.S_ISREG(entry.stat().st_mode):
-                    found.append(path)
-                else:
-                    raise UserError(f"{root / path} is neither a file nor a folder: remove it")
+        try:
+            entries = list(os.scandir(root / below))
+        except OSError as error:
+            raise UserError(f"{root / below} cannot be listed: {error.strerror}") from None
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = f"{below}{entry.name}"
+            if entry.is_symlink():
+                _check_link(root / path, inside, limit)
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{path}/")
+            elif stat.S_ISREG(entry.stat().st_mode):
+                found.append(path)
+            else:
+                raise UserError(f"{root / path} is neither a file nor a folder: remove it")
     return sorted(found)
 
 

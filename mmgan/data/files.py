@@ -1,0 +1,122 @@
+"""A set of image files on disk: what is asked of them, work on all of them in threads, and a key to their contents."""
+
+import hashlib
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeVar
+
+import PIL
+from PIL import Image
+
+from mmgan.errors import UserError
+
+FORMAT = 1  # part of every key: raise it when decoding changes
+CHUNK = 16  # files a thread takes at a time
+BLOCK = 1024  # files whose results wait in memory together
+SETTLED = 5.0  # seconds since the last change before a stamp is trusted; file systems' clocks tick in up to two
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a set of files: relative paths below `root`, and the form the pixels shall have."""
+
+    root: Path
+    paths: tuple[str, ...]
+    image_size: int | None  # None: the files' own, which must then be one and square
+    channels: int | None  # None: 1 if every file is grey, else 3
+
+    @property
+    def form(self) -> str:
+        return repr((FORMAT, PIL.__version__, self.image_size, self.channels))
+
+
+def in_threads(work: Callable[[Path], T], request: Request) -> Iterator[T]:
+    """`work` on every path, in order. Pillow and hashlib let go of the interpreter's lock, so threads do."""
+
+    def chunk(paths: Sequence[str]) -> list[T]:
+        return [work(request.root / path) for path in paths]
+
+    for start in range(0, len(request.paths), BLOCK):
+        block = request.paths[start : start + BLOCK]
+        # The filter is the process's, so it is set here and not in the threads.
+        with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # open_image refuses where Pillow warns
+            chunks = list(pool.map(chunk, [block[i : i + CHUNK] for i in range(0, len(block), CHUNK)]))
+        for results in chunks:
+            yield from results
+
+
+def look(request: Request) -> tuple[str, float]:
+    """What `stat` says of every file, as one sha256, and the latest status-change time in seconds."""
+    sha = hashlib.sha256()
+    latest = 0.0
+    for path in request.paths:
+        try:
+            stat = (request.root / path).stat()
+        except OSError as error:
+            raise UserError(f"{request.root / path} cannot be looked at: {error.strerror}") from None
+        sha.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\0{stat.st_ino}\n".encode())
+        latest = max(latest, stat.st_ctime)
+    return sha.hexdigest(), latest
+
+
+def key_of(request: Request, look_now: tuple[str, float], stamps: Path) -> str:
+    """A sha256 over the relative paths and contents of the files and what is asked of them.
+
+    To skip reading the contents again, a stamp in the folder `stamps` keeps the key beside what `look` said. Nobody
+    can set a status-change time, so a file cannot change under a stamp; and a stamp is only left when the newest of
+    these times was seconds ago, so that no change hides within the clock's grain.
+    """
+    seen, latest = look_now
+    started = time.time()
+    place = hashlib.sha256(f"{request.form}\0{request.root.resolve()}".encode()).hexdigest()
+    stamp = stamps / f"{place}.stamp"
+    if stamp.exists() and (text := stamp.read_text()).startswith(f"{seen} "):
+        return text.removeprefix(f"{seen} ")
+    content = hashlib.sha256(request.form.encode())
+    for path, digest in zip(request.paths, in_threads(_sha256, request), strict=True):
+        content.update(f"{path}\0{digest}\n".encode())
+    key = content.hexdigest()
+    if latest < started - SETTLED:
+        with written(stamp) as file:
+            file.write(f"{seen} {key}".encode())
+    return key
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "unreadable"  # the decoding that follows says why
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes `path`'s place only when it is whole; two processes may write the same at a time.
+
+    Raises UserError where it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink()
+                raise
+    except OSError as error:
+        raise UserError(
+            f"the image cache {path.parent} cannot be written ({error.strerror}): set MMGAN_CACHE to another folder"
+        ) from None

@@ -1,0 +1,74 @@
+import pytest
+import torch
+
+from mmgan.data import Images, make_images, split_validation
+from mmgan.errors import UserError
+
+
+def made(count: int = 100, labelled: bool = True) -> Images:
+    pixels = torch.arange(count * 4, dtype=torch.int64).to(torch.uint8).view(count, 1, 2, 2)
+    labels = (torch.arange(count) % 10 % 3) if labelled else None  # 0: 40 %, 1: 30 %, 2: 30 %
+    return make_images("made", "train", pixels, labels, ("a", "b", "c") if labelled else ())
+
+
+def test_the_digest_depends_on_pixels_shape_and_labels_and_nothing_else():
+    images = made()
+    assert images.digest == made().digest
+    assert len(images.digest) == 64
+    assert images.digest == make_images("other", "test", images.pixels, images.labels, tuple("abcd")).digest
+    other_pixels = images.pixels.clone()
+    other_pixels[-1, 0, 1, 1] ^= 1
+    other_labels = images.labels.clone()
+    other_labels[0] = 2
+    digests = {
+        images.digest,
+        make_images("made", "train", other_pixels, images.labels, images.classes).digest,
+        make_images("made", "train", images.pixels, other_labels, images.classes).digest,
+        make_images("made", "train", images.pixels.view(100, 1, 4, 1), images.labels, images.classes).digest,
+        made(labelled=False).digest,
+    }
+    assert len(digests) == 5
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_outside_the_classes_is_refused(label: int):
+    labels = torch.zeros(10, dtype=torch.int64)
+    labels[4] = label
+    with pytest.raises(UserError, match="3 classes"):
+        make_images("made", "train", torch.zeros(10, 1, 2, 2, dtype=torch.uint8), labels, ("a", "b", "c"))
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_validation_and_rest_are_the_whole_in_order(labelled: bool):
+    images = made(60, labelled)  # 60 * 4 levels: every image is another
+    rest, validation = split_validation(images, 13, seed=3)
+    assert (len(rest), len(validation)) == (47, 13)
+    assert (rest.split, validation.split) == ("train", "validation")
+    firsts = images.pixels[:, 0, 0, 0].tolist()
+    in_rest, in_validation = rest.pixels[:, 0, 0, 0].tolist(), validation.pixels[:, 0, 0, 0].tolist()
+    assert sorted(in_rest + in_validation) == firsts
+    assert in_rest == sorted(in_rest)
+    assert in_validation == sorted(in_validation)
+    if labelled:
+        by_pixel = dict(zip(firsts, images.labels.tolist(), strict=True))
+        assert validation.labels.tolist() == [by_pixel[first] for first in in_validation]
+        assert rest.labels.tolist() == [by_pixel[first] for first in in_rest]
+
+
+@pytest.mark.parametrize("count", [1, 7, 10, 33, 99])
+def test_every_class_gives_its_share_within_one(count: int):
+    validation = split_validation(made(100), count, seed=1)[1]
+    for label, share in enumerate((0.4, 0.3, 0.3)):
+        assert abs(int((validation.labels == label).sum()) - share * count) < 1
+
+
+def test_the_seed_alone_decides():
+    images = made(60)
+    assert split_validation(images, 20, seed=1)[1].digest == split_validation(images, 20, seed=1)[1].digest
+    assert split_validation(images, 20, seed=1)[1].digest != split_validation(images, 20, seed=2)[1].digest
+
+
+@pytest.mark.parametrize("count", [-1, 0, 60, 61])
+def test_an_empty_part_is_refused(count: int):
+    with pytest.raises(UserError, match="1 to 59"):
+        split_validation(made(60), count, seed=0)
