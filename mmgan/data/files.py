@@ -64,7 +64,7 @@ def look(request: Request) -> tuple[str, float]:
             stat = (request.root / path).stat()
         except OSError as error:
             raise UserError(f"{request.root / path} cannot be looked at: {error.strerror}") from None
-        sha.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\0{stat.st_ino}\n".encode())
+        sha.update(os.fsencode(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\0{stat.st_ino}\n"))
         latest = max(latest, stat.st_ctime)
     return sha.hexdigest(), latest
 
@@ -78,13 +78,13 @@ def key_of(request: Request, look_now: tuple[str, float], stamps: Path) -> str:
     """
     seen, latest = look_now
     started = time.time()
-    place = hashlib.sha256(f"{request.form}\0{request.root.resolve()}".encode()).hexdigest()
+    place = hashlib.sha256(os.fsencode(f"{request.form}\0{request.root.resolve()}")).hexdigest()
     stamp = stamps / f"{place}.stamp"
     if stamp.exists() and (text := stamp.read_text()).startswith(f"{seen} "):
         return text.removeprefix(f"{seen} ")
     content = hashlib.sha256(request.form.encode())
     for path, digest in zip(request.paths, in_threads(_sha256, request), strict=True):
-        content.update(f"{path}\0{digest}\n".encode())
+        content.update(os.fsencode(f"{path}\0{digest}\n"))
     key = content.hexdigest()
     if latest < started - SETTLED:
         with written(stamp) as file:

@@ -26,24 +26,20 @@ def load_folder(
     """
     if not folder.is_dir():
         raise UserError(f"{name}: there is no folder {folder}")
-    root, classes = folder, None
+    root = train = folder
     if (folder / "train").is_dir() and (folder / "test").is_dir():
         if split not in ("train", "test"):
             raise UserError(f'{name} has no split "{split}": choose train or test')
-        root = folder / split
-        if split == "test":
-            classes = _classes(find_files(folder / "train", folder))
+        root, train = folder / split, folder / "train"
     elif split != "train":
         raise UserError(f'{name} has no split "{split}": put images into {folder}/train and {folder}/test')
     paths = find_files(root, folder)
-    if classes is None:
-        classes = _classes(paths)
+    classes = _classes(paths if root == train else find_files(train, folder))
     labels = None
     if classes:
-        if unknown := sorted(set(_classes(paths)) - set(classes)) or (
-            [] if _classes(paths) else ["images of no class"]
-        ):
-            raise UserError(f"{root} holds {unknown[0]}, which {folder / 'train'} does not have as a class")
+        if unknown := sorted({_class_of(path) for path in paths} - set(classes)):
+            what = f"a class {unknown[0]}" if unknown[0] else "images outside every class"
+            raise UserError(f"{root} holds {what}, and {train} does not")
         labels = [classes.index(_class_of(path)) for path in paths]
     return load_files(
         name,
@@ -119,7 +115,7 @@ def find_files(root: Path, inside: Path) -> list[str]:
 
 
 def _check_link(link: Path, inside: Path, limit: Path) -> None:
-    target = link.resolve()
+    target = Path(os.path.realpath(link))  # Path.resolve raises on links in a circle
     if not target.is_relative_to(limit):
         raise UserError(f"{link} is a link that leads out of {inside}: put the image itself there, or remove the link")
     if not target.is_file():
@@ -132,4 +128,5 @@ def _classes(paths: list[str]) -> tuple[str, ...]:
 
 
 def _class_of(path: str) -> str:
+    """The first-level folder; empty for a file that lies in none."""
     return path.partition("/")[0] if "/" in path else ""

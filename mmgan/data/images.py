@@ -67,7 +67,7 @@ def split_validation(images: Images, count: int, seed: int) -> tuple[Images, Ima
     """Carve `count` images out by `seed`: (the rest, the validation set), each in the original order.
 
     With labels the choice is stratified: every class gives its proportional share, rounded up or down. The rest keeps
-    the split's name, the other's split is "validation".
+    the split's name, the other's split is "validation". Both are copies in memory.
 
     Raises UserError where either part would be empty.
     """
