@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from mmgan.analysis.modes import evaluation_mode
@@ -13,7 +13,7 @@ from mmgan.errors import UserError
 from mmgan.plan import PIXEL
 
 
-def activations(model: nn.Module, layer: str, batches: Iterable[Float[Tensor, "n ..."]]) -> Float[Tensor, "m ..."]:
+def activations(model: nn.Module, layer: str, batches: Iterable[Shaped[Tensor, "_ ..."]]) -> Float[Tensor, "m ..."]:
     """The output of one layer for all rows of all batches, joined, on the CPU, in the layer's own shape and dtype.
 
     The model runs in evaluation mode without gradients and is left as it was found: its mode, buffers and hooks.

@@ -1,14 +1,16 @@
-"""What the measures refuse rather than turn into a wrong number."""
+"""What the measures refuse rather than turn into a wrong number.
+
+The arguments are plain tensors: their shapes are what is to be found out.
+"""
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from mmgan.errors import UserError
 
 
-def check_images(images: Float[Tensor, "n c h w"]) -> None:
-    """Refuse what is not a batch of images in [-1, 1].
+def check_images(images: Tensor) -> None:
+    """Refuse what is not a batch (N, C, H, W) of float images in [-1, 1].
 
     Raises:
         UserError: for another dtype, shape or range; NaN counts as out of range.
@@ -20,7 +22,7 @@ def check_images(images: Float[Tensor, "n c h w"]) -> None:
         raise UserError(f"images must lie in [-1, 1], black to white, but reach from {low:.3g} to {high:.3g}")
 
 
-def check_labels(labels: Int[Tensor, " n"], rows: int, classes: int | None = None) -> None:
+def check_labels(labels: Tensor, rows: int, classes: int | None = None) -> None:
     """Refuse labels that do not name one class for each of `rows` rows.
 
     Raises:
@@ -36,7 +38,7 @@ def check_labels(labels: Int[Tensor, " n"], rows: int, classes: int | None = Non
         raise UserError(f"label {low if low < 0 else high} is outside the classes: labels must be {wanted}")
 
 
-def check_logits(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> None:
+def check_logits(logits: Tensor, labels: Tensor) -> None:
     """Refuse logits and labels of which no honest error or likelihood can be computed.
 
     Raises:
@@ -50,7 +52,7 @@ def check_logits(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Non
         raise UserError(f"{rows} of {len(logits)} rows of logits are NaN or infinite: the classifier has diverged")
 
 
-def check_features(features: Float[Tensor, "n d"], labels: Int[Tensor, " n"]) -> None:
+def check_features(features: Tensor, labels: Tensor) -> None:
     """Refuse features and labels that do not belong together.
 
     Raises:

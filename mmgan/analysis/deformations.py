@@ -76,7 +76,7 @@ def deform(
     a = torch.from_numpy(inverse_maps(deformation, n, seed=seed, first=first))  # (n, 2, 2)
     # From pixels to the units of affine_grid, where either half side is 1.
     theta = torch.zeros(n, 2, 3, dtype=torch.float64)
-    theta[:, :, :2] = a * torch.tensor([[1.0, h / w], [w / h, 1.0]])
+    theta[:, :, :2] = a * torch.tensor([[1.0, h / w], [w / h, 1.0]], dtype=torch.float64)
     grid = F.affine_grid(theta.to(images), [n, 1, h, w], align_corners=False)  # (n, h, w, 2)
     # Zeros are what grid_sample pads with: black has to be 0 for it.
     deformed = F.grid_sample(images + 1, grid, mode=interpolation, padding_mode="zeros", align_corners=False) - 1

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from mmgan.analysis.accuracy import error_percent, nll, top_k_error_percent
@@ -151,27 +151,22 @@ def _deformed(deformation: Deformation, seed: int, interpolation: Literal["bilin
     return lambda x, _, first: deform(x, deformation, seed=seed, first=first, interpolation=interpolation)
 
 
+def _attacked(attack: Callable[..., Tensor], predict: Predict, **settings: float) -> Change:
+    return lambda x, y, _: attack(predict, x, y, **settings)
+
+
 def _attacks(
     predict: Predict, epsilons: tuple[float, ...], everything: tuple[Tensor, Tensor], few: tuple[Tensor, Tensor]
 ) -> Iterator[tuple[dict[str, Any], tuple[Tensor, Tensor], Change]]:
     """What each attack is, on what it runs, and how."""
     for epsilon in epsilons:
-        yield (
-            {"attack": "fgsm", "epsilon": epsilon, "step_size": epsilon, "steps": 1},
-            everything,
-            lambda x, y, _, e=epsilon: fgsm(predict, x, y, epsilon=e),
-        )
+        about = {"attack": "fgsm", "epsilon": epsilon, "step_size": epsilon, "steps": 1}
+        yield about, everything, _attacked(fgsm, predict, epsilon=epsilon)
     for epsilon in epsilons:
-        yield (
-            {"attack": "pgd", "epsilon": epsilon, "step_size": epsilon / 4, "steps": 7},
-            few,
-            lambda x, y, _, e=epsilon: pgd(predict, x, y, epsilon=e, step_size=e / 4, steps=7),
-        )
-    yield (
-        {"attack": "unbounded-pgd", "epsilon": None, "step_size": 0.01, "steps": 200},
-        few,
-        lambda x, y, _: unbounded_pgd(predict, x, y, step_size=0.01, steps=200),
-    )
+        settings = {"epsilon": epsilon, "step_size": epsilon / 4, "steps": 7}
+        yield {"attack": "pgd"} | settings, few, _attacked(pgd, predict, **settings)
+    settings = {"step_size": 0.01, "steps": 200}
+    yield {"attack": "unbounded-pgd", "epsilon": None} | settings, few, _attacked(unbounded_pgd, predict, **settings)
 
 
 def _choose(n: int, count: int, seed: int, purpose: str) -> Tensor:

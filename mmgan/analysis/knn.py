@@ -22,7 +22,8 @@ def knn_error_percent(
 
     The paper names neither k, nor the layer, nor the distance: here it is the Euclidean distance, in float64, and each
     of the k neighbours has one vote. Ties are settled, not drawn: of equally near neighbours the earlier in the bank
-    counts; of classes with equally many votes the lower label wins.
+    counts; of classes with equally many votes the lower label wins. (Equal is what float64 finds equal: exactly so for
+    features of small whole numbers, and else within the rounding of a scalar product.)
 
     Args:
         bank: features of the training images, (M, D).
@@ -30,7 +31,7 @@ def knn_error_percent(
         features: features of the test images, (N, D).
         labels: their labels, (N,).
         k: neighbours that vote, 1 .. M.
-        chunk: test images at a time; memory is chunk x M x 8 bytes and a little more. The result does not depend on it.
+        chunk: test images at a time; memory is chunk x M x 8 bytes and a little more.
 
     Raises:
         UserError: if k or chunk is out of range, the two feature widths differ, or for what `check_features` refuses.
@@ -43,14 +44,15 @@ def knn_error_percent(
         raise UserError(f"k = {k} neighbours cannot be found among {len(bank)}: choose 1 to {len(bank)}")
     if chunk < 1:
         raise UserError(f"chunk = {chunk} holds no image: choose 1 or more")
-    # |q - b|^2 orders the bank as |b|^2 - 2 q.b does; subtracting a common centre keeps the products small.
-    centre = bank.double().mean(dim=0)
-    b = bank.double() - centre
+    # |q - b|^2 orders the bank as |b|^2 - 2 q.b does. An origin inside the bank keeps the products small; one of its
+    # points, unlike its mean, is subtracted without rounding, which would part equal distances.
+    origin = bank[0].double()
+    b = bank.double() - origin
     squares = b.square().sum(dim=1)
     votes_of = F.one_hot(bank_labels.long()).double()  # (m, classes)
     wrong = 0
     for rows, truth in zip(torch.split(features, chunk), torch.split(labels, chunk), strict=True):
-        distance = squares - 2 * (rows.double() - centre) @ b.T  # (chunk, m)
+        distance = squares - 2 * (rows.double() - origin) @ b.T  # (chunk, m)
         votes = _nearest(distance, k).double() @ votes_of  # (chunk, classes)
         wrong += int((votes.argmax(dim=1) != truth).sum())
     return 100.0 * wrong / len(features)

@@ -50,7 +50,7 @@ def singular_values(features: Float[Tensor, "n d"], *, center: bool = False) -> 
 
 def class_singular_values(
     features: Float[Tensor, "n d"], labels: Int[Tensor, " n"], *, center: bool = False
-) -> dict[int, Float64[Tensor, " r"]]:
+) -> dict[int, Float64[Tensor, " _"]]:
     """Singular values of each class's rows alone, by label (Figures 9 to 11); classes without a row are left out.
 
     Args:
