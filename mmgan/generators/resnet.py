@@ -75,6 +75,8 @@ class ResNetGenerator(Generator):
         side, ladder, reference_width = _LADDERS[image_size]
         width = reference_width if width is None else width
         require_positive(channels=channels, width=width, latent_dim=latent_dim)
+        if shortcuts not in ("learned", "nearest"):
+            raise UserError(f"shortcuts '{shortcuts}' is unknown: choose learned or nearest")
         if shortcuts == "nearest" and len(set(ladder)) > 1:
             raise UserError(f"shortcuts 'nearest' need one width throughout: choose 16 or 32 pixels, not {image_size}")
         super().__init__(latent_dim)
