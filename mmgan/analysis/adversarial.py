@@ -41,7 +41,7 @@ def fgsm(
     Raises:
         UserError: if epsilon is negative or not finite, images leave [-1, 1], or `predict` yields no gradient.
     """
-    _check_distance("epsilon", epsilon)
+    check_distance("epsilon", epsilon)
     check_images(images)
     return _ascend(predict, images, labels, start=images, epsilon=epsilon, step_size=epsilon, steps=1)
 
@@ -78,8 +78,8 @@ def pgd(
         UserError: if epsilon or step_size is negative or not finite, steps < 1, images leave [-1, 1], or `predict`
             yields no gradient.
     """
-    _check_distance("epsilon", epsilon)
-    _check_distance("step_size", step_size)
+    check_distance("epsilon", epsilon)
+    check_distance("step_size", step_size)
     _check_steps(steps)
     check_images(images)
     start = images
@@ -106,7 +106,7 @@ def unbounded_pgd(
 
     Arguments, result and errors are those of `pgd`.
     """
-    _check_distance("step_size", step_size)
+    check_distance("step_size", step_size)
     _check_steps(steps)
     check_images(images)
     return _ascend(predict, images, labels, start=images, epsilon=math.inf, step_size=step_size, steps=steps)
@@ -139,15 +139,16 @@ def _ascend(
 def _cross_entropy(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
     """-log softmax(logits)[label], whose gradient keeps its direction where the classifier is very sure.
 
-    In the usual form the label's probability rounds to 1 from a margin of 17 on, in float32: its part of the gradient is
-    then 0, and confidence alone would look like robustness.
+    In the usual form the label's probability rounds to 1 from a margin of 17 on, in float32: its part of the gradient
+    is then 0, and confidence alone would look like robustness.
     """
     label = labels[:, None]  # (n, 1)
     others = logits.scatter(1, label, -math.inf).logsumexp(dim=1)
     return F.softplus(others - logits.gather(1, label).squeeze(1))
 
 
-def _check_distance(name: str, value: float) -> None:
+def check_distance(name: str, value: float) -> None:
+    """Refuse, with a UserError, an epsilon or step that is negative or not finite."""
     if not (value >= 0 and math.isfinite(value)):
         raise UserError(f"{name} = {value} is no distance: choose 0 or more, in pixel units of [0, 1] (8/255 is usual)")
 

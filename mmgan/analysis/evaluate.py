@@ -9,7 +9,7 @@ from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from mmgan.analysis.accuracy import error_percent, nll, top_k_error_percent
-from mmgan.analysis.adversarial import Predict, fgsm, pgd, unbounded_pgd
+from mmgan.analysis.adversarial import Predict, check_distance, fgsm, pgd, unbounded_pgd
 from mmgan.analysis.calibration import reliability_curve
 from mmgan.analysis.checks import check_images, check_labels
 from mmgan.analysis.deformations import TABLE_9, Deformation, deform
@@ -85,6 +85,8 @@ def evaluate_classifier(
     if min(batch_size, attack_examples, spectrum_examples) < 1:
         raise UserError("batch_size, attack_examples and spectrum_examples must be 1 or more")
     check_labels(labels, len(images))
+    for epsilon in epsilons:
+        check_distance("epsilon", epsilon)  # not only after minutes of other measures
 
     logits = _run(predict, images, batch_size)
     n, classes = logits.shape
@@ -97,7 +99,7 @@ def evaluate_classifier(
         "top5_error_percent": top_k_error_percent(logits, labels, k=5) if classes > 5 else None,
         "nll": nll(logits, labels),
         "expected_calibration_error": curve.expected_calibration_error,
-        "reliability": asdict(curve),
+        "reliability": {name: list(values) for name, values in asdict(curve).items()},
     }
 
     if bank is not None and knn_layer is not None:
