@@ -104,6 +104,7 @@ def test_flips_and_crops_are_drawn_evenly_and_anew_each_step():
     expected = torch.zeros(5, 5)
     expected[1:4] = torch.tensor([1, 1, 2, 1, 1]) / 18
     assert (share - expected).abs().max() < 0.015  # about five deviations
+    assert abs(float(share[:, :2].sum() - share[:, 3:].sum())) < 0.037  # mirrored as often as not: five deviations
 
 
 def test_dequantised_values_round_back_to_the_pixels_and_fill_the_levels():

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import mmgan.data.cache as cache_module
 import mmgan.data.files as files_module
-from mmgan.data import Images, load_images
+from mmgan.data import Images, load_images, make_batches
 from mmgan.errors import UserError
 
 
@@ -191,6 +192,13 @@ def test_the_cache_spares_decoding_and_gives_the_same(pets: Path, cache: Path, m
     moved = pets.rename(pets.with_name("moved"))
     assert load(moved).digest == first.digest  # keyed by content, not by place
     assert sorted(path.suffix for path in (cache / "images").iterdir()) == [".json", ".u8"]
+
+
+def test_batches_read_straight_from_the_cache_file(pets: Path):
+    images = load(pets)
+    streamed, held = (make_batches(images, 3, seed=0, flip=True, memory_limit=limit) for limit in (0, 2**20))
+    for step in range(3):
+        assert all(torch.equal(a, b) for a, b in zip(streamed.batch(step), held.batch(step), strict=True))
 
 
 def test_an_old_folder_is_not_even_read(pets: Path, monkeypatch: pytest.MonkeyPatch):
