@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mmgan.analysis.calibration import ReliabilityCurve
 from mmgan.errors import UserError
@@ -27,8 +27,8 @@ def reliability_diagram(curve: ReliabilityCurve, path: str | Path, *, title: str
     top.plot(*zip(*filled, strict=True), "o", color="tab:orange", markersize=4, label="mean confidence of the bin")
     top.plot([0, 1], [0, 1], "--", color="0.4", label="calibrated")
     top.set(ylim=(0, 1), ylabel="accuracy (share of right answers)", title=title)
-    top.text(0.97, 0.05, f"ECE {100 * curve.expected_calibration_error:.2f} %", ha="right", transform=top.transAxes)
-    top.legend(loc="upper left", fontsize=9)
+    error = f"expected calibration error {100 * curve.expected_calibration_error:.2f} %"
+    top.legend(title=error, loc="upper left", fontsize=9, title_fontsize=9, alignment="left")
     share = [100 * count / sum(curve.count) for count in curve.count]
     bottom.bar(left, share, widths, align="edge", color="0.6", edgecolor="white")
     bottom.set(xlim=(0, 1), xlabel="confidence (largest softmax probability)", ylabel="examples (%)")
@@ -38,6 +38,9 @@ def reliability_diagram(curve: ReliabilityCurve, path: str | Path, *, title: str
 def singular_value_plot(spectra: Mapping[str, Sequence[float]], path: str | Path, *, title: str = "") -> None:
     """Singular values by rank, one line a name, on a logarithmic scale (Figures 9 to 12); written to `path` as PNG.
 
+    Values below a millionth of the largest are not drawn: they are rounding errors of zero, and would take up most of a
+    logarithmic axis.
+
     Raises:
         UserError: if there is no spectrum, or an empty one.
     """
@@ -45,15 +48,15 @@ def singular_value_plot(spectra: Mapping[str, Sequence[float]], path: str | Path
         raise UserError("there are no singular values to plot: give at least one spectrum with one value")
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    largest = max(max(values) for values in spectra.values())
+    largest, longest = max(max(values) for values in spectra.values()), max(len(values) for values in spectra.values())
     for name, values in spectra.items():
-        # A flat representation ends in rounding errors around 1e-15, which would take up most of a logarithmic axis.
         shown = [value if value > largest * 1e-6 else float("nan") for value in values]
-        axes.plot(range(1, len(values) + 1), shown, marker="o", markersize=3, label=name)
+        axes.plot(range(1, len(values) + 1), shown, marker="o" if longest <= 50 else "", markersize=3, label=name)
     axes.set(yscale="log", xlabel="rank of the singular value (1 = largest)", ylabel="singular value", title=title)
-    if max(len(values) for values in spectra.values()) > 50:
-        axes.set_xscale("log")
-    _finish(axes)
+    axes.set_xlim(0.5, longest + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=9)
     _save(figure, path)
 
 
@@ -81,16 +84,12 @@ def deformation_plot(accuracy: Mapping[str, Mapping[str, float]], path: str | Pa
         offset = (i - (len(accuracy) - 1) / 2) * height
         axes.barh([row + offset for row in range(len(names))], [of[name] for name in names], height, label=classifier)
     axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.4, -0.6)  # the first on top
     axes.set(xlim=(0, 100), xlabel="test accuracy (%)", title=title)
-    _finish(axes)
-    _save(figure, path)
-
-
-def _finish(axes: Axes) -> None:
-    axes.grid(alpha=0.3)
+    axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
-    axes.legend(fontsize=9)
+    figure.legend(loc="outside upper center", ncols=min(len(accuracy), 3), fontsize=9)
+    _save(figure, path)
 
 
 def _save(figure: Figure, path: str | Path) -> None:
