@@ -13,8 +13,10 @@ from typing import Any, Protocol
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torchvision.transforms.v2.functional import resize
 
+from mmgan.data import to_float
+from mmgan.data.pixels import with_channels
 from mmgan.errors import UserError
 
 
@@ -67,29 +69,22 @@ def state_digest(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def to_rgb(images: UInt8[Tensor, "n c h w"]) -> UInt8[Tensor, "n 3 h w"]:
-    """Grey images three times over; RGB images as they are.
+def with_grey_or_rgb(images: UInt8[Tensor, "n c h w"], channels: int) -> UInt8[Tensor, "n d h w"]:
+    """Grey or RGB images, on the CPU, with one channel or three.
 
     Raises:
-        UserError: for any other number of channels.
+        UserError: for images of any other number of channels.
     """
     if images.shape[1] not in (1, 3):
         raise UserError(f"images with {images.shape[1]} channels cannot be scored: give grey (1) or RGB (3) images")
-    return images.expand(-1, 3, -1, -1)
-
-
-def to_grey(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
-    """Luma by ITU-R BT.601, the weights that Pillow's mode "L" uses; grey images as they are."""
-    if images.shape[1] == 1:
-        return images
-    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
-    return (images * weights).sum(1, keepdim=True)  # (n, 1, h, w)
+    return with_channels(images.cpu(), channels)  # (n, channels, h, w)
 
 
 class NetworkExtractor:
     """Any image classifier as an extractor, such as this project's own for digits and Fashion-MNIST.
 
-    Images are converted to the network's channels, resized to its size (bilinear, antialiased) and scaled to [-1, 1].
+    Images are converted as this project's data are: to the network's channels, to its size (bilinear, antialiased), to
+    [-1, 1].
     The network is copied, so that its mode and later training do not touch the scores.
 
     Args:
@@ -138,7 +133,7 @@ class NetworkExtractor:
         device = self.device.type
         with torch.inference_mode(), torch.autocast(device, enabled=False):
             self._tapped.clear()
-            logits = self._network(self._prepare(images.to(self.device)))  # (n, k)
+            logits = self._network(self._prepare(images).to(self.device))  # (n, k)
             if len(self._tapped) != 1 or logits.dim() != 2:
                 raise UserError(f"the extractor '{self.name}' must run its tap once and yield (n, classes) logits")
             h = self._tapped.pop()
@@ -146,11 +141,10 @@ class NetworkExtractor:
         return finite(self.name, features, logits)
 
     def _prepare(self, images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n channels s s"]:
-        x = to_rgb(images).float() if self.channels == 3 else to_grey(images.float())  # (n, channels, h, w)
+        x = with_grey_or_rgb(images, self.channels)  # (n, channels, h, w)
         if x.shape[-2:] != (self.image_size, self.image_size):
-            size = (self.image_size, self.image_size)
-            x = F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)  # (n, channels, s, s)
-        return x / 127.5 - 1
+            x = resize(x, [self.image_size, self.image_size], antialias=True)  # (n, channels, s, s)
+        return to_float(x)
 
 
 def _keep_in(kept: list[Tensor]) -> Callable[[nn.Module, Any, Tensor], None]:

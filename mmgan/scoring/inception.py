@@ -12,7 +12,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, Featu
 
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
-from mmgan.scoring.extractors import Features, finite, state_digest, to_rgb
+from mmgan.scoring.extractors import Features, finite, state_digest, with_grey_or_rgb
 
 WEIGHTS_NAME = Path(urlparse(URL_INCEPTION_V3).path).name
 """The file that torch-fidelity downloads; the word before .pth begins its sha256."""
@@ -85,7 +85,7 @@ class InceptionExtractor:
     def __call__(self, images: UInt8[Tensor, "n c h w"]) -> Features:
         """Features of n images in [0, 255], grey or RGB, of any size; resized to 299 as TensorFlow 1 does."""
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
-            features, logits = self._network(to_rgb(images).to(self.device))  # (n, 2048), (n, 1008)
+            features, logits = self._network(with_grey_or_rgb(images, 3).to(self.device))  # (n, 2048), (n, 1008)
         return finite(self.name, features, logits)
 
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mmgan.data import Images
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Extractor
 from mmgan.scoring.frechet import Moments
@@ -23,11 +24,8 @@ log = logging.getLogger(__name__)
 
 
 def real_features(
-    pixels: UInt8[Tensor, "n c h w"],
+    images: Images,
     extractor: Extractor,
-    *,
-    name: str,
-    split: str,
     cache_dir: Path | str | None,
     processes: Processes = ALONE,
 ) -> Reference | None:
@@ -37,25 +35,26 @@ def real_features(
     fingerprint, and holds a digest of its own content: a stale or damaged one is computed again.
 
     Args:
-        pixels: in [0, 255], the same on every rank, in the size at which the fakes are made.
+        images: the same on every rank, in the size at which the fakes are made.
         extractor: the same on every rank.
-        name: of the data set, "cifar10".
-        split: "train", "test", ...
         cache_dir: a folder, made if absent; None keeps nothing.
         processes: who shares the work.
 
     Raises:
         UserError: if there are fewer than two images or the folder cannot be written, before any work.
     """
-    if len(pixels) < 2:
-        raise UserError(f"'{name}' ({split}) has {len(pixels)} images: real features need at least two")
-    path = None if cache_dir is None else _path(Path(cache_dir), pixels, extractor, name, split)
+    if len(images) < 2:
+        raise UserError(f"'{images.name}' ({images.split}) has {len(images)} images: real features need at least two")
+    path = None if cache_dir is None else _path(Path(cache_dir), images, extractor)
     cached = _read(path) if path is not None and processes.rank == 0 else None
     # Only rank 0's disk counts, for a node may lack the file that another has.
     if processes.gather(cached is not None)[0]:
         return cached
 
-    found = extract(lambda first, count: pixels[first : first + count], len(pixels), extractor, processes, what="real")
+    def stored(first: int, count: int) -> UInt8[Tensor, "n c h w"]:
+        return images.pixels[first : first + count]
+
+    found = extract(stored, len(images), extractor, processes, what="real images")
     if found is None:
         return None
     reference = Reference.of(found.features)
@@ -64,7 +63,7 @@ def real_features(
     return reference
 
 
-def _path(folder: Path, pixels: Tensor, extractor: Extractor, name: str, split: str) -> Path:
+def _path(folder: Path, images: Images, extractor: Extractor) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,6 +72,7 @@ def _path(folder: Path, pixels: Tensor, extractor: Extractor, name: str, split: 
         ) from error
     if not os.access(folder, os.W_OK):
         raise UserError(f"cannot write to the feature cache '{folder}': name a writable folder")
+    pixels, name, split = images.pixels, images.name, images.split
     key = hashlib.sha256(f"{VERSION} {CHUNK} {name} {split} {tuple(pixels.shape)} {extractor.fingerprint}\n".encode())
     for first in range(0, len(pixels), 4096):
         key.update(pixels[first : first + 4096].cpu().contiguous().numpy().data)

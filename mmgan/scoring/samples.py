@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 
+from mmgan.data import to_uint8
 from mmgan.draws import torch_stream
 from mmgan.errors import UserError
 
@@ -41,7 +42,7 @@ def quantise(x: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n c h w"]:
     bad = int((~x.isfinite()).flatten(1).any(1).sum())
     if bad:
         raise NonFiniteSamples(f"{bad} of {len(x)} generated images hold NaN or infinite pixels, so they get no score")
-    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return to_uint8(x)
 
 
 @contextmanager

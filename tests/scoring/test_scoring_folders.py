@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from scoring_images import smooth_images, tiny_extractor, write_images
+from torch import Tensor
+
+from mmgan.errors import UserError
+from mmgan.scoring import Features, Reference, ScoreSettings, image_paths, image_reader, score_features, score_folders
+
+SETTINGS = ScoreSettings(splits=2, kid_subsets=3, kid_subset_size=20)
+
+
+def test_scores_are_those_of_the_pixels(tmp_path: Path) -> None:
+    a, b = smooth_images(70, 0), smooth_images(90, 1, 0.8, size=10)  # the folders may differ in size
+    folders = write_images(tmp_path / "a", a), write_images(tmp_path / "b", b)
+    extractor = tiny_extractor()
+    scores, fakes, reals = score_folders(*folders, extractor, SETTINGS)
+    assert (fakes, reals) == (70, 90)
+    expected = score_features(extractor(a), Reference.of(extractor(b).features), SETTINGS)
+    assert scores.values == pytest.approx(expected.values, rel=1e-4)
+
+
+def test_images_are_found_below_the_folder_in_order_and_read_as_rgb(tmp_path: Path) -> None:
+    images = smooth_images(4, 0)
+    write_images(tmp_path / "a", images[:2])
+    write_images(tmp_path / "a" / "below", images[2:])
+    (tmp_path / "a" / "notes.txt").write_text("no image")
+    paths = image_paths(tmp_path / "a")
+    assert [path.name for path in paths] == ["000.png", "001.png", "000.png", "001.png"]
+    assert torch.equal(image_reader(paths)(1, 3), images[1:])
+    grey = smooth_images(2, 1, channels=1)
+    paths = image_paths(write_images(tmp_path / "grey", grey))
+    assert torch.equal(image_reader(paths)(0, 2), grey.expand(-1, 3, -1, -1))
+    Image.new("RGBA", (8, 8), (10, 20, 30, 40)).save(tmp_path / "grey" / "z.PNG")
+    Image.new("RGB", (8, 8)).save(tmp_path / "grey" / "z.jpeg")
+    found = image_reader(image_paths(tmp_path / "grey"))(2, 2)
+    assert found[0, :, 0, 0].tolist() == [10, 20, 30]
+
+
+def test_folders_that_cannot_be_scored_are_refused_in_one_line(tmp_path: Path) -> None:
+    good = write_images(tmp_path / "good", smooth_images(20, 0))
+    (tmp_path / "empty").mkdir()
+    one = write_images(tmp_path / "one", smooth_images(1, 0))
+    mixed = write_images(tmp_path / "mixed", smooth_images(3, 0))
+    Image.new("RGB", (9, 9)).save(mixed / "odd.png")
+    fake_image = write_images(tmp_path / "text", smooth_images(20, 0))
+    (fake_image / "bad.png").write_text("text")
+    cases = {
+        "absent": "is not a folder",
+        "empty": "no PNG or JPEG image",
+        "one": "1 real images are too few",
+        "mixed": "differ in size.*9x9",
+        "text": "bad.png' is not a readable image",
+    }
+
+    def untouched(images: Tensor) -> Features:
+        raise AssertionError("work was begun")
+
+    extractor = tiny_extractor()
+    extractor.__class__ = type("Idle", (type(extractor),), {"__call__": lambda self, images: untouched(images)})
+    for name, message in cases.items():
+        with pytest.raises(UserError, match=message) as caught:
+            score_folders(good, tmp_path / name, extractor, SETTINGS)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="1 samples cannot make 2 IS splits"):
+        score_folders(one, good, extractor, SETTINGS)
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.9])
+def test_a_truncated_image_is_named(keep: float, tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "a", smooth_images(20, 0, size=32))
+    broken = folder / "007.png"
+    broken.write_bytes(broken.read_bytes()[: int(broken.stat().st_size * keep)])
+    with pytest.raises(UserError, match=r"007\.png"):
+        score_folders(folder, folder, tiny_extractor(), SETTINGS)

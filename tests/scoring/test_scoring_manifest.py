@@ -1,0 +1,49 @@
+import json
+from typing import Any
+
+import pytest
+import torch
+from scoring_images import smooth_images, tiny_extractor
+
+from mmgan.scoring import Reference, Scores, ScoreSettings, manifest, metric_names, score_features
+
+CONTEXT: dict[str, Any] = {"samples": 50, "real": "smooth", "split": "test", "reals": 60, "device": "cpu"}
+
+
+@pytest.mark.parametrize("prc", [False, True])
+def test_every_value_stands_beside_what_it_depends_on(prc: bool) -> None:
+    extractor, settings = tiny_extractor(), ScoreSettings(prc=prc, kid_subsets=3)
+    real = Reference.of(extractor(smooth_images(60, 1)).features)
+    scores = score_features(extractor(smooth_images(50, 0)), real, settings)
+    written = manifest(scores, settings, extractor, **CONTEXT, seed=4, step=1000, averaged=True)
+    read = json.loads(json.dumps(written, allow_nan=False))
+    assert read == written
+    assert list(read["scores"]) == metric_names(settings)
+    assert read["scores"] == dict(scores.values)
+    assert read["reason"] is None
+    assert "KID subsets hold 50" in read["notes"][0]
+    assert read["extractor"] == {"name": "tiny", "digest": extractor.digest, "dims": 8}
+    assert (read["samples"], read["real"]) == (50, {"name": "smooth", "split": "test", "images": 60})
+    assert read["settings"]["splits"] == 10
+    assert (read["seed"], read["step"], read["averaged_weights"], read["device"]) == (4, 1000, True, "cpu")
+    assert (
+        read["versions"]["torch"] == torch.__version__.split("+")[0] or read["versions"]["torch"] == torch.__version__
+    )
+    assert set(read["versions"]) == {"mmgan", "torch", "torch-fidelity"}
+
+
+def test_a_failure_is_written_as_nulls_with_its_reason() -> None:
+    settings = ScoreSettings(prc=True)
+    written = manifest(None, settings, tiny_extractor(), **CONTEXT, reason="3 of 64 images are not finite")
+    assert written["reason"] == "3 of 64 images are not finite"
+    assert written["scores"] == dict.fromkeys(metric_names(settings))
+
+
+def test_no_manifest_holds_nan_or_lacks_a_reason() -> None:
+    extractor = tiny_extractor()
+    with pytest.raises(ValueError, match="only finite"):
+        manifest(Scores({"frechet_inception_distance": float("nan")}), ScoreSettings(), extractor, **CONTEXT)
+    with pytest.raises(ValueError, match="reason"):
+        manifest(None, ScoreSettings(), extractor, **CONTEXT)
+    with pytest.raises(ValueError, match="reason"):
+        manifest(Scores({}), ScoreSettings(), extractor, **CONTEXT, reason="?")
