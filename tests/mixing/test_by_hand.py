@@ -55,6 +55,16 @@ def test_a_layer_that_yields_a_tuple_has_its_first_item_mixed() -> None:
     torch.testing.assert_close(Mixed(model, "self_attn")(x, plan), wanted)
 
 
+@pytest.mark.parametrize("layer", CASES["transformer"].layers)
+def test_torchs_fast_path_for_inference_does_not_skip_the_mix(layer: str) -> None:
+    case = CASES["transformer"]
+    model, x = case.build().eval(), torch.randn(6, 4, 8)
+    plan = RealFakePolicy(layer).draw(3)
+    with torch.no_grad():
+        got = Mixed(model, layer)(x, plan, append=True)
+        torch.testing.assert_close(got, forward(case, model, x, [plan], append=True))
+
+
 @pytest.mark.parametrize("layer", ["pixel", "0", "2", "4"])
 def test_detach_stops_the_gradient_of_mixed_rows_before_the_layer(layer: str) -> None:
     """By hand: the mix is a constant, and rows that are not mixed keep their path."""
