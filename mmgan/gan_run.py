@@ -4,18 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat
 from mmgan.data import Batches, Images, make_batches
-from mmgan.discriminators import build_discriminator
-from mmgan.draws import global_stream
+from mmgan.errors import UserError
+from mmgan.gan_networks import build_networks
 from mmgan.gan_scores import GanScorer, check_scoring, make_scorer, summary
-from mmgan.generators import build_generator
 from mmgan.inputs import load_split
-from mmgan.mixing import Mixed
 from mmgan.program import Console, make_accelerator, on_main, show_config
 from mmgan.report import write_report
 from mmgan.runs.checkpoints import (
@@ -147,12 +144,13 @@ def run_gan(config: GanConfig, source: str | None) -> None:
     if run.dry_run:
         show_config(flat(config), accelerator)
         return
+    channels, image_size = image_shape(images)
     facts = run_facts(
         [config.data, config.mix, config.networks, config.training],
         seed=run.seed,
         data_digest=images.digest,
         processes=accelerator.num_processes,
-    )
+    ) | {"channels": channels, "image_size": image_size}
     if run.resume:  # before the judge is trained or anything is written
         newest_checkpoint(folder.checkpoints)
     scorer = make_scorer(config, images, accelerator)
@@ -199,23 +197,26 @@ def default_folder(config: GanConfig) -> str:
     return f"runs/{data}-{'+'.join(config.mix.mix.items)}-seed{config.run.seed}"
 
 
+def image_shape(images: Images) -> tuple[int, int]:
+    """Channels and pixels a side.
+
+    Raises:
+        UserError: for images that are not square.
+    """
+    _, channels, height, width = images.pixels.shape
+    if height != width:
+        raise UserError(f"the images of {images.name} are {width}x{height}: choose a square with --image-size")
+    return channels, height
+
+
 def build_state(config: GanConfig, images: Images, accelerator: Accelerator) -> GanState:
     """Networks and optimizers, initialised by the seed and prepared for the device.
 
     Raises:
         UserError: if the networks do not exist for these images, or a layer to mix at does not exist.
     """
-    net, training = config.networks, config.training
-    _, channels, height, width = images.pixels.shape
-    size = max(height, width)
-    with global_stream(config.run.seed, "init"):
-        generator = build_generator(net.arch, size, channels, net.g_width, net.latent_dim, net.g_shortcuts)
-        discriminator = build_discriminator(
-            net.arch, size, channels, net.d_width, net.pool, net.spectral, net.d_shortcuts
-        )
-    layout = torch.channels_last if config.device.channels_last else torch.contiguous_format
-    generator.to(memory_format=layout)
-    mixed = Mixed(discriminator.to(memory_format=layout), config.mix.mix.items)
+    training = config.training
+    generator, mixed = build_networks(config, *image_shape(images))
     average = make_average(generator.to(accelerator.device), training)
     if config.device.compile:
         generator.compile(fullgraph=True)

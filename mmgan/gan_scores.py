@@ -20,7 +20,6 @@ from mmgan.scoring import (
     NonFiniteSamples,
     Processes,
     Reference,
-    Scores,
     ScoreSettings,
     extract,
     find_inception_weights,
@@ -69,28 +68,29 @@ class GanScorer:
 
     def score(self, generator: nn.Module, step: int, folder: RunFolder) -> bool:
         """Score, write scores.json, and say whether this is the lowest FID so far; the same answer on all processes."""
-        fakes, reason = None, None
-        source = image_source(generator, self.config.networks.latent_dim, self.config.run.seed, self.accelerator.device)
-        try:
-            fakes = extract(
-                source, self.config.score.score_samples, self.extractor, Processes.of(self.accelerator), what="samples"
-            )
-        except NonFiniteSamples as error:
-            reason = str(error)
+        entry = self.entry(generator, step)
         best = False
         if self.accelerator.is_main_process:
-            scores = None
-            if fakes is not None and self.reference is not None:
-                scores = score_features(fakes, self.reference, self.settings)
-            best = self._note(scores, reason, step, folder)
+            best = _note(entry, folder)
+            self.line = f"step {step}: {one_line(entry)}"
         return bool(Processes.of(self.accelerator).gather(best)[0])
 
-    def _note(self, scores: Scores | None, reason: str | None, step: int, folder: RunFolder) -> bool:
-        entry = manifest(
-            scores,
+    def entry(self, generator: nn.Module, step: int) -> dict[str, Any]:
+        """The manifest of this generator's scores; empty on all but the main process."""
+        source = image_source(generator, self.config.networks.latent_dim, self.config.run.seed, self.accelerator.device)
+        count, processes = self.config.score.score_samples, Processes.of(self.accelerator)
+        fakes, reason = None, None
+        try:
+            fakes = extract(source, count, self.extractor, processes, what="samples")
+        except NonFiniteSamples as error:
+            reason = str(error)
+        if self.reference is None:
+            return {}
+        return manifest(
+            None if fakes is None else score_features(fakes, self.reference, self.settings),
             self.settings,
             self.extractor,
-            samples=self.config.score.score_samples,
+            samples=count,
             real=self.images.name,
             split=self.images.split,
             reals=len(self.images),
@@ -100,13 +100,15 @@ class GanScorer:
             averaged=self.config.training.ema > 0,
             reason=reason,
         )
-        before = folder.read_scores()
-        history = [old for old in before.get("history", []) if old["step"] < step] + [entry]
-        finite = [old for old in history if old["scores"][FID] is not None]
-        best = min(finite, key=lambda old: float(old["scores"][FID]), default=None)
-        folder.write_scores({"last": entry, "best": best, "history": history})
-        self.line = f"step {step}: {one_line(entry)}"
-        return best is entry
+
+
+def _note(entry: dict[str, Any], folder: RunFolder) -> bool:
+    """Put the entry at the end of scores.json's history; whether it is the best."""
+    history = [old for old in folder.read_scores().get("history", []) if old["step"] < entry["step"]] + [entry]
+    finite = [old for old in history if old["scores"][FID] is not None]
+    best = min(finite, key=lambda old: float(old["scores"][FID]), default=None)
+    folder.write_scores({"last": entry, "best": best, "history": history})
+    return best is entry
 
 
 def make_scorer(config: GanConfig, images: Images, accelerator: Accelerator) -> GanScorer | None:
@@ -124,12 +126,7 @@ def make_scorer(config: GanConfig, images: Images, accelerator: Accelerator) -> 
     settings.check(score.score_samples, len(real))
     extractor = make_extractor(config, real, accelerator)
     reference = real_features(
-        real.pixels,
-        extractor,
-        name=real.name,
-        split=real.split,
-        cache_dir=cache_folder() / "features",
-        processes=Processes.of(accelerator),
+        real, extractor, cache_dir=cache_folder() / "features", processes=Processes.of(accelerator)
     )
     return GanScorer(config, accelerator, real, extractor, settings, reference)
 

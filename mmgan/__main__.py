@@ -1,0 +1,64 @@
+"""The `mmgan` command: `mmgan COMMAND --help` says what each takes."""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    module: str  # has main(argv) -> exit code; imported only when the command is called
+    text: str
+
+
+COMMANDS = {
+    "train-gan": Command("mmgan.train_gan", "train a GAN whose discriminator is regularised by Manifold Mixup"),
+    "train-classifier": Command(
+        "mmgan.train_classifier", "train a classifier with Manifold Mixup or another regulariser"
+    ),
+    "score": Command("mmgan.commands.score", "IS, FID and KID of a run, or of one folder of images against another"),
+    "sample": Command("mmgan.commands.sample", "images from a run's generator, as PNG files or a grid"),
+    "evaluate": Command("mmgan.commands.evaluate", "every measure of the paper on a trained classifier"),
+    "report": Command("mmgan.commands.report", "write a run's report.html; compare several runs in a table"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit code; 2 for a command that does not exist."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if words[0] == "--version":
+        print(f"mmgan {version('mmgan')}")
+        return 0
+    if words[0] not in COMMANDS:
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"the commands are {', '.join(COMMANDS)}"
+        print(f"error: there is no command '{words[0]}': {hint}", file=sys.stderr)
+        return 2
+    code: int = import_module(COMMANDS[words[0]].module).main(words[1:])
+    return code
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {command.text}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: mmgan COMMAND ...",
+            "",
+            "Manifold Mixup (arXiv 1806.05236) for GAN discriminators and for classifiers.",
+            "",
+            *lines,
+            "",
+            "`mmgan COMMAND --help` says what each takes. Start with `mmgan train-gan --mix 1,2,pixel`,",
+            "or on several processes `accelerate launch -m mmgan train-gan --mix 1,2,pixel`.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""`mmgan sample RUN`: images from a run's generator."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmgan.commands.arguments import Parser
+from mmgan.errors import UserError
+from mmgan.program import run_program
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit code: 0, or 2 for bad input."""
+    return run_program(_main, argv)
+
+
+def _main(argv: Sequence[str]) -> None:
+    parser = Parser(prog="mmgan sample", description="Write images from a run's generator.")
+    parser.add_argument("run", help="run folder")
+    parser.add_argument("--count", type=int, default=64, help="number of images (default: 64)")
+    parser.add_argument(
+        "--out", help="a folder for one PNG an image; without it one grid is written into the run folder"
+    )
+    parser.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's name (default: last)")
+    parser.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
+    arguments = parser.parse_args(argv)
+    if arguments.count < 1:
+        raise UserError(f"--count {arguments.count} is out of range: it must be at least 1")
+    out = Path(arguments.out) if arguments.out else None
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is not an empty folder: name another with --out")
+
+    from torchvision.io import write_png
+    from tqdm import tqdm
+
+    from mmgan.gan_networks import load_generator
+    from mmgan.runs.folder import RunFolder
+    from mmgan.runs.pictures import save_grid
+    from mmgan.scoring import image_source
+
+    folder = RunFolder(arguments.run)
+    generator, config, step, checkpoint = load_generator(folder, arguments.checkpoint)
+    source = image_source(generator, config.networks.latent_dim, arguments.seed)
+    print(f"{checkpoint}, step {step}")
+    if out is None:
+        place = folder.samples / f"{checkpoint.name}-seed{arguments.seed}-{arguments.count}.png"
+        save_grid(source(0, arguments.count), place)
+        print(place)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for first in tqdm(range(0, arguments.count, 100), unit="hundred", leave=False):
+        for i, image in enumerate(source(first, min(100, arguments.count - first)), first):
+            write_png(image, str(out / f"{i:06d}.png"))
+    print(f"{arguments.count} images in {out}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

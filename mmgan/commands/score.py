@@ -1,0 +1,117 @@
+"""`mmgan score`: IS, FID and KID of a run, or of one folder of images against another."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mmgan.commands.arguments import Parser
+from mmgan.errors import UserError
+from mmgan.program import run_program
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit code: 0, or 2 for bad input."""
+    return run_program(_main, argv)
+
+
+def _main(argv: Sequence[str]) -> None:
+    arguments = _parser().parse_args(argv)
+    target = Path(arguments.target)
+    if not target.is_dir():
+        raise UserError(f"{target} is not a folder: name a run folder, or a folder of images with --real FOLDER")
+    is_run = (target / "config.yaml").is_file()
+    if not is_run and arguments.real is None:
+        raise UserError(f"{target} is a folder of images (no config.yaml): name the real ones with --real FOLDER")
+    entry = _score_run(arguments) if is_run else _score_folder(arguments)
+
+    from mmgan.gan_scores import one_line
+
+    print(one_line(entry))
+    real = entry["real"]
+    print(f"real: {real['images']:,} images of {real['name']} ({real['split']})")
+    for note in entry["notes"]:
+        print(f"note: {note}")
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(entry, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        print(arguments.json)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="mmgan score",
+        description="IS, FID and KID of a run's generator, or of a folder of images against another. The settings that"
+        " are not given are the run's own. Two folders are scored by the FID Inception, with the numbers of"
+        " torch-fidelity's command.",
+    )
+    parser.add_argument("target", metavar="RUN-or-FOLDER", help="a run folder, or a folder of PNG or JPEG images")
+    parser.add_argument(
+        "--real", metavar="NAME", help="for a run: train or test; for a folder: the folder of real images"
+    )
+    parser.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's name (default: last)")
+    parser.add_argument("--samples", type=int, help="generated images; unset: as the run scores")
+    parser.add_argument("--seed", type=int, help="of the latents; unset: the run's")
+    parser.add_argument("--is-splits", type=int, help="splits of the Inception score; unset: the run's, or 10")
+    parser.add_argument("--precision-recall", action="store_true", help="also precision and recall")
+    parser.add_argument("--extractor", choices=["inception", "classifier"], help="unset: the run's")
+    parser.add_argument(
+        "--inception-weights", metavar="FILE", help="weights of the FID Inception; unset: torch-fidelity's cache"
+    )
+    parser.add_argument("--data-root", help="folder that holds the data sets; unset: the run's")
+    parser.add_argument("--download", action="store_true", help="fetch the Inception weights where they are absent")
+    parser.add_argument("--json", metavar="FILE", help="write the scores with all that they depend on")
+    return parser
+
+
+def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
+    from accelerate import Accelerator
+
+    from mmgan.gan_networks import load_generator, read_gan_config
+    from mmgan.gan_scores import check_scoring, make_scorer
+    from mmgan.inputs import load_split
+    from mmgan.runs.folder import RunFolder
+
+    folder = RunFolder(arguments.target)
+    config = read_gan_config(folder)
+    if arguments.real not in (None, "train", "test"):
+        raise UserError(f"--real {arguments.real}: a run is scored against its own data, choose train or test")
+    given = {
+        "score_every": 1,
+        "real_split": arguments.real,
+        "score_samples": arguments.samples,
+        "is_splits": arguments.is_splits,
+        "precision_recall": arguments.precision_recall or None,
+        "extractor": arguments.extractor,
+        "inception_weights": arguments.inception_weights,
+    }
+    score = replace(config.score, **{name: value for name, value in given.items() if value is not None})
+    data = replace(config.data, data_root=arguments.data_root or config.data.data_root, download=arguments.download)
+    run = config.run if arguments.seed is None else replace(config.run, seed=arguments.seed)
+    config = replace(config, score=score, data=data, run=run)
+    check_scoring(config)
+    generator, _, step, _ = load_generator(folder, arguments.checkpoint)
+    accelerator = Accelerator()
+    scorer = make_scorer(config, load_split(data, "train", accelerator), accelerator)
+    assert scorer is not None  # score_every is 1
+    return scorer.entry(generator.to(accelerator.device), step)
+
+
+def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:
+    from mmgan.scoring import InceptionExtractor, ScoreSettings, find_inception_weights, manifest, score_folders
+
+    if arguments.extractor == "classifier":
+        raise UserError("--extractor classifier judges runs: two folders are scored with the FID Inception")
+    weights = find_inception_weights(arguments.inception_weights, download=arguments.download)
+    settings = ScoreSettings(splits=arguments.is_splits or 10, prc=arguments.precision_recall)
+    extractor = InceptionExtractor(weights, channels_last=False)  # bitwise torch-fidelity's features
+    scores, fakes, reals = score_folders(arguments.target, arguments.real, extractor, settings)
+    return manifest(
+        scores, settings, extractor, samples=fakes, real=arguments.real, split="folder", reals=reals, device="cpu"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
