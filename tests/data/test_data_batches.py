@@ -119,7 +119,8 @@ def test_dequantised_values_round_back_to_the_pixels_and_fill_the_levels():
     offsets = ((values + 1) * 127.5 - pixels)[inner]
     assert abs(float(offsets.mean())) < 0.01
     assert abs(float(offsets.std()) - 12**-0.5) < 0.01
-    assert not torch.equal(values, batches.batch(1)[0])
+    alone = Batches(made(1), 4, seed=0, dequantize=True)  # the same four rows at every step
+    assert not torch.equal(alone.batch(0)[0], alone.batch(1)[0])
 
 
 def test_noise_takes_every_byte_alike():
@@ -140,6 +141,16 @@ def test_the_loader_gives_the_batches_of_memory_bit_for_bit(rank: int, world: in
     for step in (0, 1, 2, 7, 8, 3):  # in turn, on across an epoch, and back
         for a, b in zip(held.batch(step), streamed.batch(step), strict=True):
             assert torch.equal(a, b)
+
+
+def test_the_loader_starts_its_workers_once_for_steps_in_turn(monkeypatch: pytest.MonkeyPatch):
+    starts = []
+    read_from = LoaderBatches._read_from
+    monkeypatch.setattr(LoaderBatches, "_read_from", lambda self, step: starts.append(step) or read_from(self, step))
+    batches = LoaderBatches(made(), 8, seed=0)
+    for step in (0, 1, 2, 9, 10):
+        batches.batch(step)
+    assert starts == [0, 9]
 
 
 def test_the_loader_takes_over_beyond_the_memory_limit():
