@@ -1,0 +1,157 @@
+"""Settings of the classifier trainer. The defaults are the paper's CIFAR-10 setting (Section 5.1, Appendix C)."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mmgan.config.fields import Names, check_range, setting
+from mmgan.config.shared import DataSettings, DeviceSettings, RunSettings
+from mmgan.errors import UserError
+
+
+@dataclass(frozen=True)
+class ClassifierMixSettings:
+    """Mixing (Section 2)"""
+
+    mix: Names = setting(
+        Names("none"),
+        "layers to mix at, all equally likely: pixel, 1, 2, ... or a submodule's dotted name; none: baseline",
+    )
+    alpha: float = setting(2.0, "lam ~ Beta(alpha, alpha)")
+    lam: Literal["beta", "uniform", "folded-beta"] = setting("beta", "law of lam; uniform: U(0, alpha), alpha <= 1")
+    per: Literal["batch", "example"] = setting("batch", "one lam a batch, or one a row")
+    layer_per: Literal["batch", "example"] = setting("batch", "one layer a batch, or one a row")
+    detach: bool = setting(False, "stop the gradient before the mixed layer (the ablation of Section 5.1)")
+
+    def __post_init__(self) -> None:
+        check_range(self, above=0, names=["alpha"])
+
+
+@dataclass(frozen=True)
+class ClassifierDataSettings:
+    """Validation and augmentation"""
+
+    validation: int = setting(5000, "training images held out by the seed to choose the best epoch on, 1 or more")
+    crop_padding: int = setting(0, "pixels of black around an image before a random crop at its own size")
+    cutout: int = setting(0, "side in pixels of a grey square put at a random place of each image; 0: none")
+
+    def __post_init__(self) -> None:
+        check_range(self, least=1, names=["validation"])
+        check_range(self, least=0, names=["crop_padding", "cutout"])
+
+
+@dataclass(frozen=True)
+class ClassifierNetworkSettings:
+    """Network"""
+
+    arch: Literal[
+        "preactresnet18",
+        "preactresnet34",
+        "preactresnet50",
+        "preactresnet101",
+        "preactresnet152",
+        "wideresnet",
+        "mlp",
+    ] = setting("preactresnet18", "family, and depth of a PreActResNet")
+    width: int | None = setting(None, "preactresnet: channels of the first stage; unset: 64")
+    depth: int | None = setting(None, "wideresnet: 6 n + 4 layers; unset: 28")
+    widen_factor: int | None = setting(None, "wideresnet: widening factor; unset: 10")
+    stem_stride: int = setting(1, "preactresnet, wideresnet: 2 halves the image at once")
+    bias: bool = setting(False, "wideresnet: biased convolutions, as the released code has them")
+    widths: Names = setting(Names("none"), "mlp: units of the hidden layers, as in 1024,1024,2,1024,1024")
+    bottleneck: int | None = setting(None, "mlp: the hidden layer, from 1, without nonlinearity and dropout")
+    batch_norm: bool = setting(False, "mlp: normalise every hidden layer")
+    input_noise: float = setting(0.0, "mlp: deviation of normal noise on the input, in units of [-1, 1]")
+    dropout: float = setting(0.0, "probability, in [0, 1)")
+
+    def __post_init__(self) -> None:
+        check_range(self, least=1, names=["width", "depth", "widen_factor", "stem_stride", "bottleneck"])
+        check_range(self, least=0, names=["input_noise", "dropout"])
+        if self.dropout >= 1:
+            raise UserError(f"--dropout {self.dropout} is out of range: it must be below 1")
+        _ = self.units
+
+    @property
+    def units(self) -> tuple[int, ...] | None:
+        """`widths` as numbers; None where there are none."""
+        if self.widths == "none":
+            return None
+        return _whole_numbers("--widths", self.widths)
+
+
+@dataclass(frozen=True)
+class ClassifierTrainingSettings:
+    """Training"""
+
+    loss: Literal["ce", "bce"] = setting(
+        "ce",
+        "cross-entropy, or the paper's binary cross-entropy of the softmax, whose gradient is about 1/(classes - 1) of"
+        " cross-entropy's",
+    )
+    epochs: int = setting(1200, "passes over the training images")
+    batch_size: int = setting(100, "images a step, over all processes together")
+    lr: float = setting(0.1, "learning rate of SGD")
+    momentum: float = setting(0.9, "momentum of SGD")
+    nesterov: bool = setting(False, "Nesterov's momentum")
+    weight_decay: float = setting(1e-4, "L2 penalty of all parameters")
+    lr_decay: Literal["step", "cosine", "none"] = setting(
+        "step", "the learning rate falls by --gamma at --milestones, or to 0 along a cosine, or stays"
+    )
+    milestones: Names = setting(Names("400,800"), "epochs after which the learning rate is multiplied by --gamma")
+    gamma: float = setting(0.1, "factor of the learning rate at a milestone")
+    label_smoothing: float = setting(0.0, "share of the label that is spread evenly over all classes, in [0, 1)")
+    ema: float = setting(
+        0.0, "decay of the weights' exponential average, which is then what is validated and tested; 0: no average"
+    )
+    clip_grad: float = setting(0.0, "largest norm of the gradient; 0: not clipped")
+
+    def __post_init__(self) -> None:
+        check_range(self, least=1, names=["epochs", "batch_size"])
+        check_range(self, above=0, names=["lr", "gamma"])
+        check_range(self, least=0, names=["momentum", "weight_decay", "label_smoothing", "ema", "clip_grad"])
+        for name in ("momentum", "label_smoothing", "ema"):
+            if getattr(self, name) >= 1:
+                flag = "--" + name.replace("_", "-")
+                raise UserError(f"{flag} {getattr(self, name)} is out of range: it must be below 1")
+        if self.nesterov and not self.momentum:
+            raise UserError("--nesterov needs a momentum: choose --momentum above 0")
+        _ = self.drops
+
+    @property
+    def drops(self) -> tuple[int, ...]:
+        """`milestones` as numbers; none with "none"."""
+        return () if self.milestones == "none" else _whole_numbers("--milestones", self.milestones)
+
+
+@dataclass(frozen=True)
+class AdversarialSettings:
+    """Adversarial training (Table 7)"""
+
+    adversarial: Literal["none", "pgd"] = setting("none", "train on images that PGD has changed within epsilon")
+    pgd_epsilon: float = setting(8 / 255, "largest change of a pixel, in units of [0, 1]")
+    pgd_step: float = setting(2 / 255, "change of a pixel in one step of PGD, in units of [0, 1]")
+    pgd_steps: int = setting(7, "steps of PGD")
+
+    def __post_init__(self) -> None:
+        check_range(self, least=0, names=["pgd_epsilon", "pgd_step"])
+        check_range(self, least=1, names=["pgd_steps"])
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """All settings of the classifier trainer, in the order of `--help`."""
+
+    mix: ClassifierMixSettings = field(default_factory=ClassifierMixSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    examples: ClassifierDataSettings = field(default_factory=ClassifierDataSettings)
+    network: ClassifierNetworkSettings = field(default_factory=ClassifierNetworkSettings)
+    training: ClassifierTrainingSettings = field(default_factory=ClassifierTrainingSettings)
+    adversarial: AdversarialSettings = field(default_factory=AdversarialSettings)
+    run: RunSettings = field(default_factory=RunSettings)
+    device: DeviceSettings = field(default_factory=DeviceSettings)
+
+
+def _whole_numbers(flag: str, names: Names) -> tuple[int, ...]:
+    for item in names.items:
+        if not item.isdecimal() or int(item) < 1:
+            raise UserError(f"{flag} {names} is not valid: '{item}' must be a whole number above 0")
+    return tuple(int(item) for item in names.items)

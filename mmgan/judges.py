@@ -1,0 +1,207 @@
+"""The classifiers that judge generated images: trained with Manifold Mixup on first need, then cached.
+
+A judge is this project's own network, trained by its own loop with the paper's mixing (layers 1, 2 and pixel, alpha 2).
+Scores on its features compare runs that were judged by the same one, and nothing else: its name and the digest of its
+weights stand beside every score.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from accelerate import Accelerator
+from torch import nn
+from tqdm import tqdm
+
+from mmgan.classifiers import build_classifier
+from mmgan.config.classifier import ClassifierMixSettings, ClassifierTrainingSettings
+from mmgan.config.fields import Names
+from mmgan.data import Images, load_images, make_batches
+from mmgan.data.cache import cache_folder
+from mmgan.draws import global_stream
+from mmgan.errors import UserError
+from mmgan.mixing import Mixed
+from mmgan.program import main_process_first
+from mmgan.scoring import NetworkExtractor, state_digest
+from mmgan.training.alone import Alone
+from mmgan.training.held_out import held_out_result
+from mmgan.training.supervised import ClassifierState, make_optimizer, train_classifier
+
+JUDGED = ("digits", "mnist", "fashion-mnist")
+"""The data sets that have a judge."""
+
+TAP = "pool"
+"""The judge's features: its pooled activations before the linear map."""
+
+VERSION = 1
+"""Raise it when judges are trained differently; then they are trained anew."""
+
+SEED = 0
+THREADS = 2
+"""Fixed while a judge is trained, since the order of sums, and with it the weights, depends on it."""
+
+MIX = ClassifierMixSettings(mix=Names("1,2,pixel"), alpha=2.0)
+EPOCHS = {"digits": 15, "mnist": 2, "fashion-mnist": 6}
+
+
+def judge_extractor(images: Images, data_root: str | Path, accelerator: Accelerator) -> NetworkExtractor:
+    """The judge of a data set as an extractor for scores, on the run's device. All processes call it; one trains.
+
+    Args:
+        images: any split of the data, in the size and channels in which it is to be judged.
+        data_root: where the training and test images are found.
+        accelerator: the run's.
+
+    Raises:
+        UserError: for a data set without a judge.
+    """
+    _, channels, _, size = images.pixels.shape
+    with main_process_first(accelerator):
+        network, facts = judge_network(images.name, data_root, image_size=size, channels=channels)
+    name = f"classifier:{facts['data']}"
+    return NetworkExtractor(network, name, TAP, size, channels, accelerator.device)
+
+
+def judge_network(
+    data: str, data_root: str | Path, *, image_size: int | None = None, channels: int | None = None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The judge of a data set, from the cache or trained now, on the CPU: `TAP` names its features.
+
+    The same data, versions and machine give the same weights, bit for bit.
+
+    Args:
+        data: one of `JUDGED`.
+        data_root: where its training and test images are found.
+        image_size: height and width in pixels; None: the data's own.
+        channels: 1 or 3; None: the data's own.
+
+    Returns:
+        The network in evaluation mode, images in [-1, 1] -> logits, and what there is to say of it: data, data_digest,
+        image_size, channels, weights_digest, test_error_percent, test_nll, test_examples.
+
+    Raises:
+        UserError: for a data set without a judge, absent data, or a cache that cannot be written.
+    """
+    if data not in JUDGED:
+        raise UserError(f"there is no judge for {data}, only for {', '.join(JUDGED)}: use --extractor inception")
+    images = load_images(data, data_root, split="train", image_size=image_size, channels=channels)
+    network = _build(images)
+    settings = _settings(images)
+    path = cache_folder() / "judges" / f"{data}-{_key(images, settings)}.safetensors"
+    facts = _load(path, network)
+    if facts is None:
+        _train(network, images, settings)
+        _, channels_there, _, size = images.pixels.shape
+        test = load_images(data, data_root, split="test", image_size=size, channels=channels_there)
+        result = held_out_result(network, test, Alone("cpu"))
+        facts = {
+            "data": data,
+            "data_digest": images.digest,
+            "image_size": size,
+            "channels": channels_there,
+            "weights_digest": state_digest(network),
+            "test_error_percent": result.error_percent,
+            "test_nll": result.nll,
+            "test_examples": result.examples,
+        }
+        _save(path, network, facts)
+    return network, facts
+
+
+def _build(images: Images) -> nn.Module:
+    _, channels, _, size = images.pixels.shape
+    stride = 2 if size >= 24 else 1
+    with global_stream(SEED, "init"):
+        return build_classifier(
+            "wideresnet", len(images.classes), channels, size, depth=10, widen_factor=2, stem_stride=stride
+        ).eval()
+
+
+def _settings(images: Images) -> ClassifierTrainingSettings:
+    return ClassifierTrainingSettings(
+        epochs=EPOCHS[images.name],
+        batch_size=128,
+        lr=0.1,
+        nesterov=True,
+        weight_decay=5e-4,
+        lr_decay="cosine",
+    )
+
+
+def _key(images: Images, settings: ClassifierTrainingSettings) -> str:
+    what = [VERSION, SEED, THREADS, torch.__version__, images.digest, asdict(MIX), asdict(settings)]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
+
+
+def _train(network: nn.Module, images: Images, settings: ClassifierTrainingSettings) -> None:
+    """On the CPU, with a fixed number of threads: a cache that was filled beside a GPU serves without one."""
+    mixed = Mixed(network, MIX.mix.items)
+    state = ClassifierState(mixed, None, make_optimizer(mixed, settings))
+    batches = make_batches(images, settings.batch_size, seed=SEED)
+    total = settings.epochs * batches.steps_per_epoch
+    threads = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        with tqdm(total=total, desc=f"training the {images.name} classifier that scores use", unit="step") as bar:
+            train_classifier(
+                state,
+                batches,
+                MIX,
+                settings,
+                classes=len(images.classes),
+                seed=SEED,
+                accelerator=Alone("cpu"),
+                log_every=20,
+                on_metrics=lambda rows: bar.update(len(rows)),
+                tasks=[],
+            )
+    finally:
+        torch.set_num_threads(threads)
+    network.eval()
+
+
+def _load(path: Path, network: nn.Module) -> dict[str, Any] | None:
+    """Fill the network from the cache; None if it is not there or not what was saved."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        network.load_state_dict(tensors)
+    except (FileNotFoundError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
+        return None
+    if state_digest(network) != facts["weights_digest"]:
+        network.load_state_dict(before)
+        return None
+    return facts
+
+
+def _save(path: Path, network: nn.Module, facts: dict[str, Any]) -> None:
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    content = safetensors.torch.save(tensors, metadata={"facts": json.dumps(facts)})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _written(path) as part:
+            part.write_bytes(content)
+    except OSError as error:
+        raise UserError(
+            f"the cache {path.parent} cannot be written ({error}): set MMGAN_CACHE to a writable folder"
+        ) from None
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """A file to write that takes `path`'s place when it is whole; several processes may do it at a time."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        part = Path(folder) / path.name
+        yield part
+        os.replace(part, path)  # noqa: PTH105

@@ -1,0 +1,32 @@
+"""A training that one process does while others wait for it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Alone:
+    """What a training loop asks of an Accelerator, for this process by itself, in full precision.
+
+    Accelerate's own state is one for the whole program: where that is a run of several processes, an Accelerator
+    cannot be had whose sums do not wait for the others.
+    """
+
+    process_index = 0
+    num_processes = 1
+
+    def __init__(self, device: torch.device | str) -> None:
+        self.device = torch.device(device)
+
+    def unwrap_model(self, model: nn.Module) -> nn.Module:
+        return model
+
+    def backward(self, loss: Tensor) -> None:
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def clip_grad_norm_(self, parameters: Any, max_norm: float) -> Tensor:
+        return torch.nn.utils.clip_grad_norm_(parameters, max_norm)
+
+    def reduce(self, tensor: Tensor, reduction: str) -> Tensor:
+        return tensor

@@ -1,0 +1,84 @@
+"""Error and NLL of a classifier on images that it is not trained on, shared among processes.
+
+The images are cut into fixed chunks; chunk c is the work of rank c mod P. Each example's result is computed by one
+process, in the same chunk whatever P is, so that the numbers are bitwise the same for any number of processes.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmgan.data import Images, to_float
+from mmgan.errors import TrainingFailed, UserError
+from mmgan.training.supervised import ClassifierState
+
+CHUNK = 250
+"""Images a forward."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a classifier does on a split.
+
+    Attributes:
+        error_percent: share of images whose largest logit is not the label's, in percent.
+        nll: mean of -log softmax(logits)[label], in nats.
+        examples: number of images.
+    """
+
+    error_percent: float
+    nll: float
+    examples: int
+
+
+def evaluation_copy(state: ClassifierState, accelerator: Accelerator) -> nn.Module:
+    """A copy of the network to evaluate: its average where there is one, in eval mode, the same on all processes.
+
+    A copy, because BatchNorm's running statistics differ between processes while training, and evaluating must neither
+    depend on the process nor change what training computes.
+    """
+    source = accelerator.unwrap_model(state.network) if state.average is None else state.average.module
+    network: nn.Module = copy.deepcopy(source.model).eval().requires_grad_(False)
+    if accelerator.num_processes > 1:
+        for tensor in [*network.parameters(), *network.buffers()]:
+            tensor.data.copy_(broadcast(tensor.data, from_process=0))
+    return network
+
+
+def held_out_result(network: nn.Module, images: Images, accelerator: Accelerator) -> Result:
+    """Error and NLL on all images of a split, each counted once; the same on every process, which all must call it.
+
+    Args:
+        network: images in [-1, 1] -> logits, in eval mode and the same on every process.
+        images: with labels, at least one.
+
+    Raises:
+        UserError: if there are no labels.
+        TrainingFailed: if a logit is not finite.
+    """
+    if images.labels is None:
+        raise UserError(f"{images.name} ({images.split}) has no labels to compare with")
+    device, rank, count = accelerator.device, accelerator.process_index, accelerator.num_processes
+    # Rows of other processes stay 0, so that the sum over processes is exact.
+    table = torch.zeros(len(images), 2, device=device)  # (n, 2): wrong or not, NLL
+    chunks = zip(images.pixels.split(CHUNK), images.labels.split(CHUNK), table.split(CHUNK), strict=True)
+    with torch.inference_mode():
+        for c, (pixels, labels, rows) in enumerate(chunks):
+            if c % count == rank:
+                rows.copy_(_per_example(network, to_float(pixels.to(device)), labels.to(device)))
+    wrong, nll = accelerator.reduce(table, reduction="sum").cpu().double().mean(0).tolist()
+    if not abs(nll) < float("inf"):
+        raise TrainingFailed(f"the classifier yields logits that are not finite on {images.name} ({images.split})")
+    return Result(100 * wrong, nll, len(images))
+
+
+def _per_example(network: nn.Module, x: Tensor, labels: Tensor) -> Float[Tensor, "n 2"]:
+    logits = network(x).float()  # (n, classes)
+    wrong = (logits.argmax(1) != labels).float()
+    return torch.stack([wrong, F.cross_entropy(logits, labels, reduction="none")], dim=1)  # (n, 2)
