@@ -1,0 +1,74 @@
+"""Run by test_ddp.py as two processes: the gradients of mixed steps, written by rank 0.
+
+Each of two processes holds its own rows and draws its own pairs; `train` without a rank is one process that holds the
+rows of both, stacked, and the plans of both ranks, shifted to where the rows lie.
+"""
+
+import sys
+from collections.abc import Callable
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from mmgan import Mixed, MixPlan, PermutationPolicy, RealFakePolicy
+
+B, WORLD = 4, 2  # rows a process
+LAYERS = "pixel,0,2"
+
+
+def network() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 6), nn.Tanh(), nn.Linear(6, 2)).double()
+
+
+def rows_of(rank: int) -> Tensor:
+    return torch.randn(2 * B, 5, generator=torch.Generator().manual_seed(100 + rank), dtype=torch.float64)
+
+
+def plan_of(append: bool, step: int, rank: int) -> MixPlan:
+    if append:
+        return RealFakePolicy(LAYERS, alpha=1.0).draw(B, step, rank=rank)
+    return PermutationPolicy(LAYERS, per="example").draw(2 * B, step, rank=rank)
+
+
+def joined(plans: list[MixPlan]) -> MixPlan:
+    assert len({plan.layer for plan in plans}) == 1, "the layer is drawn without the rank"
+    left, right = (
+        torch.cat([getattr(plan, side) + 2 * B * rank for rank, plan in enumerate(plans)]) for side in ("left", "right")
+    )
+    return MixPlan(plans[0].layer, left, right, torch.cat([plan.lam for plan in plans]))
+
+
+def train(net: nn.Module, rank: int | None, backward: Callable[[Tensor], None]) -> dict[str, Tensor]:
+    """The gradients of every step, and the weights after the last."""
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    found: dict[str, Tensor] = {}
+    for step in range(6):
+        append = step % 2 == 0
+        if rank is None:
+            x = torch.cat([rows_of(r) for r in range(WORLD)])
+            plan = joined([plan_of(append, step, r) for r in range(WORLD)])
+        else:
+            x, plan = rows_of(rank), plan_of(append, step, rank)
+        backward(net(x, plan, append=append).square().mean())  # ranks have as many rows: the mean of means is the mean
+        for i, p in enumerate(net.parameters()):
+            assert p.grad is not None
+            found[f"step {step}, layer {plan.layer}, append {append}, parameter {i}"] = p.grad.clone()
+        optimizer.step()
+        optimizer.zero_grad()
+    return found | {f"weight {i}": p.detach().clone() for i, p in enumerate(net.parameters())}
+
+
+def main(out: str) -> None:
+    accelerator = Accelerator(cpu=True)
+    assert accelerator.num_processes == WORLD, accelerator.num_processes
+    net = accelerator.prepare(Mixed(network(), LAYERS))
+    found = train(net, accelerator.process_index, accelerator.backward)
+    if accelerator.is_main_process:
+        torch.save({"found": found, "keys": list(accelerator.get_state_dict(net))}, out)
+    accelerator.end_training()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
