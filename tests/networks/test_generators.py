@@ -63,7 +63,11 @@ def test_images_fit_the_discriminator_and_the_range(arch: str, size: int, channe
         generator = build_generator(arch, size, channels, width=2, latent_dim=5)
         discriminator = build_discriminator(arch, size, channels, width=2)
         z = 100 * torch.randn(3, generator.latent_dim)
+        nn.init.normal_(generator.conv.weight)  # images that saturate
+    before_tanh: list[torch.Tensor] = []
+    generator.conv.register_forward_hook(lambda module, args, output: before_tanh.append(output))
     images = generator(z)
+    torch.testing.assert_close(images, torch.tanh(before_tanh[0]))
     assert generator.latent_dim == 5
     assert images.shape == (3, channels, size, size)
     assert images.dtype == torch.float32
