@@ -136,8 +136,8 @@ def test_noise_takes_every_byte_alike():
 @pytest.mark.parametrize(("rank", "world"), [(0, 1), (1, 2)])
 def test_the_loader_gives_the_batches_of_memory_bit_for_bit(rank: int, world: int):
     images = made()
-    settings = {"seed": 4, "rank": rank, "world_size": world, **EVERYTHING}
-    held, streamed = Batches(images, 8, **settings), LoaderBatches(images, 8, **settings)
+    options = {"seed": 4, "rank": rank, "world_size": world, **EVERYTHING}
+    held, streamed = Batches(images, 8, **options), LoaderBatches(images, 8, **options)
     for step in (0, 1, 2, 7, 8, 3):  # in turn, on across an epoch, and back
         for a, b in zip(held.batch(step), streamed.batch(step), strict=True):
             assert torch.equal(a, b)

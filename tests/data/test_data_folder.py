@@ -204,8 +204,19 @@ def test_batches_read_straight_from_the_cache_file(pets: Path):
 def test_an_old_folder_is_not_even_read(pets: Path, monkeypatch: pytest.MonkeyPatch):
     aged(pets, monkeypatch)
     first = load(pets)
+    small = load(pets, image_size=4)
     monkeypatch.setattr(files_module, "_sha256", None)
     assert load(pets).digest == first.digest
+    assert load(pets, image_size=4).digest == small.digest != first.digest
+
+
+def test_a_bad_file_that_is_renamed_is_named_anew(pets: Path):
+    (pets / "dog/1.png").write_text("broken")
+    assert levels(load(pets, skip_bad_images=True)) == [3, 1, 2, 4]
+    (pets / "dog/1.png").rename(pets / "dog/0.png")
+    assert load(pets, skip_bad_images=True).labels.tolist() == [0, 0, 0, 1]
+    with pytest.raises(UserError, match=r"dog/0\.png"):
+        load(pets)
 
 
 def test_a_young_folder_is_read_again(pets: Path, cache: Path):
