@@ -17,7 +17,7 @@ torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
 @pytest.fixture(scope="session")
-def data_root() -> Path:
+def real_data() -> Path:
     """The folder that MMGAN_DATA names, which holds MNIST/, FashionMNIST/ and cifar10-jpeg/."""
     root = os.environ.get("MMGAN_DATA")
     if not root:
