@@ -14,7 +14,7 @@ Array = npt.NDArray[np.float64]
 ROWS = 16_384
 """Up to so many rows torch-fidelity's own statistics are used; more are streamed, as its float64 copy would not fit."""
 
-SINGULAR = 1e-7
+SINGULAR = 1e-6
 """Ratio of a Cholesky factor's diagonal entries below which a covariance counts as singular."""
 
 

@@ -91,6 +91,7 @@ def test_digest_sees_buffers_names_and_shapes() -> None:
         {"b": a},
         {"a": a.view(2, 2)},
         {"a": a.double()},
+        {"a": a.view(torch.int32)},
         {"a": a, "b": b},
         {"a": torch.tensor(1.0)},
     ]

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from mmgan.scoring import frechet
-from mmgan.scoring.frechet import frechet_distance, moments
+from mmgan.scoring.frechet import Moments, frechet_distance, moments
 
 
 def features(count: int, dims: int, seed: int, shift: float = 0.0) -> Tensor:
@@ -83,6 +83,26 @@ def test_features_dead_on_one_side_alone_are_not_lost() -> None:
     dead = y.clone()
     dead[:, 3] = 0
     assert frechet_distance(moments(x), moments(dead)) == pytest.approx(by_torch_fidelity(x, dead), rel=1e-6)
+
+
+def test_features_equal_but_for_rounding_count_as_singular(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cholesky succeeds on such a matrix, but its last pivot is noise."""
+    calls = []
+
+    def general(*args: object, **kwargs: object) -> dict[str, float]:
+        calls.append(args)
+        return {"frechet_inception_distance": 7.0}
+
+    monkeypatch.setattr(frechet, "fid_statistics_to_metric", general)
+    x = moments(features(400, 20, 0))
+    mean, covariance = np.zeros(21), np.zeros((21, 21))
+    covariance[:20, :20] = x.covariance
+    covariance[20, :20] = covariance[:20, 20] = x.covariance[0]
+    covariance[20, 20] = x.covariance[0, 0] * (1 + 1e-13)
+    np.linalg.cholesky(covariance)
+    assert frechet_distance(Moments(mean, covariance, 400), Moments(mean, np.eye(21), 400)) == 7
+    assert frechet_distance(Moments(mean, np.eye(21), 400), Moments(mean, covariance, 400)) == 7
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize("count", [101, 128, 129])

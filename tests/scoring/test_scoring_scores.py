@@ -111,6 +111,12 @@ def test_notes_tell_what_weakens_a_score() -> None:
     assert "subsets hold 10 images, not 1000" in notes[1]
 
 
+@pytest.mark.parametrize(("fakes", "reals"), [(40, 25), (25, 40)])
+def test_kid_subsets_are_no_larger_than_the_smaller_set(fakes: int, reals: int) -> None:
+    scores = score_features(features(fakes, 0), Reference.of(features(reals, 1).features), ScoreSettings(kid_subsets=3))
+    assert scores.notes == ("KID subsets hold 25 images, not 1000: there are no more",)
+
+
 @pytest.mark.parametrize(
     ("settings", "fakes", "reals", "message"),
     [
