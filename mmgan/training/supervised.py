@@ -93,6 +93,7 @@ def train_classifier(
     log_every: int,
     on_metrics: Callable[[list[dict[str, Any]]], None],
     tasks: Sequence[Task],
+    validate: Callable[[int], dict[str, float]] | None = None,
     cutout_side: int = 0,
     attack: Attack | None = None,
 ) -> None:
@@ -108,6 +109,7 @@ def train_classifier(
         seed: of plans, cutout, dropout, noise and attacks; `batches` has its own.
         on_metrics: gets the rows of the steps since its last call, on every process.
         tasks: run after a step when due, in order, on every process.
+        validate: called with the step after each epoch, on every process; what it returns joins the step's row.
         cutout_side: of the square that cutout puts, in pixels; 0: none.
         attack: makes the adversarial images that are trained on; None: the images themselves.
 
@@ -152,13 +154,15 @@ def train_classifier(
         state.step += 1
 
         # Everything else.
-        facts = {
+        facts: dict[str, Any] = {
             "step": state.step,
             "epoch": -(-state.step // batches.steps_per_epoch),
             "images": state.step * batches.order.batch_size,
             "layers": [plan.layer for plan in plans],
             "lr": lr,
         }
+        if validate is not None and state.step % batches.steps_per_epoch == 0:
+            facts |= validate(state.step)
         metrics.add(facts, {"loss": loss})
         due = any(task.due(state.step, last) for task in tasks)
         if due or state.step % log_every == 0 or state.step == last:

@@ -1,0 +1,310 @@
+"""A classifier run from its configuration to its test results: builds the parts, wires the tasks, and trains."""
+
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from mmgan.analysis.adversarial import pgd
+from mmgan.classifier_networks import build_network, load_classifier
+from mmgan.config.classifier import AdversarialSettings, ClassifierConfig
+from mmgan.config.parse import flat
+from mmgan.data import Images, make_batches, split_validation
+from mmgan.errors import UserError
+from mmgan.inputs import load_split
+from mmgan.program import Console, make_accelerator, on_main, show_config
+from mmgan.report import write_report
+from mmgan.runs.checkpoints import Checkpoint, newest_checkpoint
+from mmgan.runs.facts import run_facts
+from mmgan.runs.folder import RunFolder
+from mmgan.session import Session
+from mmgan.training.held_out import Result, evaluation_copy, held_out_result
+from mmgan.training.supervised import (
+    Attack,
+    ClassifierState,
+    make_average,
+    make_optimizer,
+    make_policy,
+    train_classifier,
+)
+from mmgan.training.tasks import Task
+
+PAPER = "configs/classifier/cifar10-preactresnet18.yaml"
+
+
+@dataclass
+class Validation:
+    """After each epoch: error and NLL on the validation images, and the best epoch's weights kept."""
+
+    state: ClassifierState
+    images: Images
+    session: Session
+    steps_per_epoch: int
+    best: tuple[float, float] | None = None  # error, then NLL; of equals the first
+    latest: Result | None = None
+
+    def __call__(self, step: int) -> dict[str, float]:
+        accelerator = self.session.accelerator
+        result = self.latest = held_out_result(evaluation_copy(self.state, accelerator), self.images, accelerator)
+        chosen = self.best is None or (result.error_percent, result.nll) < self.best
+        if chosen:
+            self.best = result.error_percent, result.nll
+            checkpoint = self.session.checkpoint()
+            self.session.save("best", Checkpoint(checkpoint.networks, {}, checkpoint.facts))
+        self.session.say(
+            f"epoch {step // self.steps_per_epoch}: validation error {result.error_percent:.2f} %, NLL {result.nll:.4f}"
+            + (", the best so far" if chosen else "")
+        )
+        return {"val_error_percent": result.error_percent, "val_nll": result.nll}
+
+
+def run_classifier(config: ClassifierConfig, source: str | None) -> None:
+    """Check everything, train, test, and say what came out.
+
+    Args:
+        config: the settings.
+        source: the file given with --config, or None for the embedded default.
+
+    Raises:
+        UserError: for what cannot be done as asked, before any training and with nothing overwritten.
+        TrainingFailed: if the loss or a logit stops being finite.
+    """
+    run, training = config.run, config.training
+    folder = RunFolder(run.out or default_folder(config))
+    make_policy(config.mix)  # refuses a law that does not exist, before anything is read
+    accelerator = make_accelerator(run, config.device, str(folder.path))
+    on_main(accelerator, lambda: folder.check(resume=run.resume, overwrite=run.overwrite))
+
+    # The test images are looked at for what is wrong with them now, and used when training is over.
+    images, validation_images = split_validation(
+        check_labelled(load_split(config.data, "train", accelerator)), config.examples.validation, run.seed
+    )
+    test_images = check_labelled(load_split(config.data, "test", accelerator))
+    if test_images.classes != images.classes:
+        raise UserError(f"{images.name}: the classes of the test images are not those of the training images")
+    batches = make_batches(
+        images,
+        training.batch_size,
+        seed=run.seed,
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+        device=accelerator.device,
+        flip=config.data.flip,
+        crop_padding=config.examples.crop_padding,
+    )
+    state = build_state(config, images, accelerator)
+    if run.dry_run:
+        show_config(flat(config), accelerator)
+        return
+    epoch = batches.steps_per_epoch
+    shape = {
+        "classes": len(images.classes),
+        "channels": images.pixels.shape[1],
+        "image_size": images.pixels.shape[-1],
+    }
+    facts = shape | run_facts(
+        [config.data, config.mix, config.examples, config.network, training, config.adversarial],
+        seed=run.seed,
+        data_digest=images.digest,
+        processes=accelerator.num_processes,
+    )
+
+    def checkpoint() -> Checkpoint:
+        networks = {"classifier": accelerator.unwrap_model(state.network)}
+        if state.average is not None:
+            networks["classifier-average"] = state.average
+        scaler = accelerator.scaler
+        now = {
+            "step": state.step,
+            "epoch": state.step // epoch,
+            "validation": None if validation.latest is None else asdict(validation.latest),
+            "scaler": None if scaler is None else scaler.state_dict(),
+        }
+        return Checkpoint(networks, {"optimizer": state.optimizer}, facts | now)
+
+    session = Session(run, folder, accelerator, checkpoint)
+    validation = Validation(state, validation_images, session, epoch)
+    lines = opening(config, source, images, validation_images, folder)
+    if run.resume:
+        newest_checkpoint(folder.checkpoints)
+        saved, more = session.restore()
+        lines += more
+        state.step = saved["step"]
+        validation.latest = None if saved["validation"] is None else Result(**saved["validation"])
+        on_main(accelerator, lambda: folder.cut_metrics(state.step))
+        validation.best = on_main(accelerator, lambda: best_so_far(folder))
+    else:
+        settings = flat(config) | {"out": str(folder.path), "resume": False, "overwrite": False}
+        on_main(accelerator, lambda: folder.start(settings, overwrite=run.overwrite))
+    if run.tracker != "none":
+        accelerator.init_trackers("mmgan", config=flat(config))
+    session.console = Console(accelerator, training.epochs * epoch, state.step)
+    for line in lines:
+        session.say(line)
+
+    train_classifier(
+        state,
+        batches,
+        config.mix,
+        training,
+        classes=len(images.classes),
+        seed=run.seed,
+        accelerator=accelerator,
+        log_every=run.log_every,
+        on_metrics=session.note_metrics,
+        tasks=[Task(session.keep_checkpoint, (run.checkpoint_every or training.epochs) * epoch)],
+        validate=validation,
+        cutout_side=config.examples.cutout,
+        attack=make_attack(config.adversarial),
+    )
+    session.console.close()
+
+    # The only place where the test images are used.
+    last = held_out_result(evaluation_copy(state, accelerator), test_images, accelerator)
+    best = load_classifier(folder, "best", config, len(images.classes))
+    best_result = held_out_result(best.network.to(accelerator.device), test_images, accelerator)
+    accelerator.end_training()
+    if accelerator.is_main_process:
+        common = manifest(config, test_images, accelerator)
+        now = checkpoint().facts
+        scores = {
+            "last": entry(now, last) | common,
+            "best": entry(best.facts, best_result) | common,
+        }
+        folder.write_scores(scores)
+        write_report(folder)
+        print(summary(scores, config, folder))
+
+
+def check_labelled(images: Images) -> Images:
+    """The images, if there is something to tell apart.
+
+    Raises:
+        UserError: for images without labels, or of one class.
+    """
+    if images.labels is None:
+        raise UserError(f"{images.name} ({images.split}) has no labels: a classifier needs a folder for each class")
+    present = images.labels.unique().tolist()
+    if len(present) < 2:
+        raise UserError(
+            f"{images.name} ({images.split}) has one class, '{images.classes[present[0]]}': a classifier needs two or more"
+        )
+    return images
+
+
+def build_state(config: ClassifierConfig, images: Images, accelerator: Accelerator) -> ClassifierState:
+    """Network and optimizer, initialised by the seed and prepared for the device.
+
+    Raises:
+        UserError: if the network does not exist for these images, or a layer to mix at does not exist.
+    """
+    _, channels, height, width = images.pixels.shape
+    if height != width:
+        raise UserError(f"the images of {images.name} are {width}x{height}: choose a square with --image-size")
+    network = build_network(config, len(images.classes), channels, height)
+    average = make_average(network.to(accelerator.device), config.training)
+    if config.device.compile:
+        network.compile(fullgraph=True)
+    prepared, optimizer = accelerator.prepare(network, make_optimizer(network, config.training))
+    return ClassifierState(prepared, average, optimizer)
+
+
+def make_attack(settings: AdversarialSettings) -> Attack | None:
+    """What adversarial training trains on: PGD from a random start (Madry et al. 2018), or nothing of the kind."""
+    if settings.adversarial == "none":
+        return None
+
+    def attack(network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        return pgd(
+            network,
+            images,
+            labels,
+            epsilon=settings.pgd_epsilon,
+            step_size=settings.pgd_step,
+            steps=settings.pgd_steps,
+            generator=generator,
+        )
+
+    return attack
+
+
+def best_so_far(folder: RunFolder) -> tuple[float, float] | None:
+    """Lowest validation error, and of equals the lowest NLL, in metrics.jsonl."""
+    rows = [row for row in folder.read_metrics() if "val_nll" in row]
+    return min(((row["val_error_percent"], row["val_nll"]) for row in rows), default=None)
+
+
+def default_folder(config: ClassifierConfig) -> str:
+    """runs/<data>-<arch>-<layers>-seed<seed>."""
+    data = Path(config.data.data).name if config.data.data.startswith("folder:") else config.data.data
+    return f"runs/{data}-{config.network.arch}-{'+'.join(config.mix.mix.items)}-seed{config.run.seed}"
+
+
+def entry(facts: Any, test: Result) -> dict[str, Any]:
+    """One checkpoint's results."""
+    chosen = {name: facts[name] for name in ("step", "epoch", "validation")}
+    return chosen | {"test": asdict(test)}
+
+
+def manifest(config: ClassifierConfig, test: Images, accelerator: Accelerator) -> dict[str, Any]:
+    """All that the results depend on beside the checkpoint."""
+    device = accelerator.device
+    name = f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+    return {
+        "data": {"name": test.name, "split": test.split, "classes": len(test.classes), "digest": test.digest},
+        "seed": config.run.seed,
+        "averaged_weights": config.training.ema > 0,
+        "device": name,
+        "versions": {package: version(package) for package in ("mmgan", "torch")},
+    }
+
+
+def opening(
+    config: ClassifierConfig, source: str | None, images: Images, validation: Images, folder: RunFolder
+) -> list[str]:
+    """What is about to be done, in words."""
+    lines = []
+    if source is None and not config.run.resume:
+        lines.append(
+            "no --config: the embedded default, configs/classifier/digits.yaml;"
+            f" the paper's setting is --config {PAPER}"
+        )
+    n, c, h, w = images.pixels.shape
+    lines.append(
+        f"{images.name}: {n:,} training and {len(validation):,} validation images of {w}x{h},"
+        f" {'grey' if c == 1 else 'RGB'}, {len(images.classes)} classes"
+    )
+    if images.skipped:
+        lines.append(f"{images.skipped} files that cannot be read as images were skipped")
+    mix = config.mix
+    mixing = f"{mix.mix}, lam ~ {mix.lam}, alpha {mix.alpha:g}" if mix.mix != "none" else "none"
+    lines.append(f"mixing at {mixing}; writing to {folder.path}")
+    return lines
+
+
+def summary(scores: dict[str, Any], config: ClassifierConfig, folder: RunFolder) -> str:
+    """What a run ends by saying."""
+    lines = []
+    for name, scored in scores.items():
+        test, validation = scored["test"], scored["validation"]
+        lines.append(
+            f"{name}   test error {test['error_percent']:.2f} %, NLL {test['nll']:.4f} on {test['examples']:,} images"
+            f"  (epoch {scored['epoch']}, validation error {validation['error_percent']:.2f} %)"
+        )
+    lines.append("best was chosen on the validation images; the test images were used once, after training")
+    mix = config.mix
+    mixing = f"layers {mix.mix}, alpha {mix.alpha:g}" if mix.mix != "none" else "none (the baseline)"
+    lines.append(f"mixing: {mixing}; {config.training.epochs} epochs; seed {config.run.seed}")
+    paths = {
+        "scores": folder.scores_file,
+        "metrics": folder.metrics_file,
+        "checkpoints": folder.checkpoints,
+        "report": folder.report_file,
+    }
+    lines += [f"{what:12} {path}" for what, path in paths.items()]
+    lines.append(f"every measure of the paper: mmgan evaluate {folder.path}")
+    return "\n".join(lines)
