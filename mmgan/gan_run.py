@@ -8,12 +8,12 @@ from accelerate import Accelerator
 
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat
-from mmgan.data import Batches, Images, make_batches
+from mmgan.data import Batches, Images, check_dataset_name, make_batches
 from mmgan.errors import UserError
 from mmgan.gan_networks import build_networks
 from mmgan.gan_scores import GanScorer, check_scoring, make_scorer, summary
 from mmgan.inputs import load_split
-from mmgan.program import Console, make_accelerator, on_main, show_config
+from mmgan.program import Console, make_accelerator, on_main, show_config, where
 from mmgan.report import write_report
 from mmgan.runs.checkpoints import (
     Checkpoint,
@@ -136,6 +136,7 @@ def run_gan(config: GanConfig, source: str | None) -> None:
     make_policy(mix)  # refuses a law or kind of pairs that does not exist, before anything is read
     accelerator = make_accelerator(run, config.device, str(folder.path))
     on_main(accelerator, lambda: folder.check(resume=run.resume, overwrite=run.overwrite))
+    check_dataset_name(config.data.data)
     check_scoring(config)
 
     images = load_split(config.data, "train", accelerator)
@@ -155,7 +156,7 @@ def run_gan(config: GanConfig, source: str | None) -> None:
         newest_checkpoint(folder.checkpoints)
     scorer = make_scorer(config, images, accelerator)
     this = GanRun(config, folder, accelerator, images, state, facts, scorer)
-    lines = opening(config, source, images, folder)
+    lines = opening(config, source, images, folder, accelerator)
     if run.resume:
         lines += this.restore()
         on_main(accelerator, lambda: folder.cut_metrics(state.step))
@@ -168,23 +169,25 @@ def run_gan(config: GanConfig, source: str | None) -> None:
     for line in lines:
         this.say(line)
 
-    train_gan(
-        state,
-        batches,
-        mix,
-        config.training,
-        latent_dim=config.networks.latent_dim,
-        seed=run.seed,
-        accelerator=accelerator,
-        log_every=run.log_every,
-        on_metrics=this.note_metrics,
-        tasks=[
-            Task(this.sample, config.score.sample_every),
-            Task(this.keep_checkpoint, run.checkpoint_every or config.training.steps),
-            Task(this.score, config.score.score_every),
-        ],
-    )
-    this.console.close()
+    try:
+        train_gan(
+            state,
+            batches,
+            mix,
+            config.training,
+            latent_dim=config.networks.latent_dim,
+            seed=run.seed,
+            accelerator=accelerator,
+            log_every=run.log_every,
+            on_metrics=this.note_metrics,
+            tasks=[
+                Task(this.sample, config.score.sample_every),
+                Task(this.keep_checkpoint, run.checkpoint_every or config.training.steps),
+                Task(this.score, config.score.score_every),
+            ],
+        )
+    finally:
+        this.console.close()
     accelerator.end_training()
     if accelerator.is_main_process:
         write_report(folder)
@@ -240,7 +243,9 @@ def real_batches(config: GanConfig, images: Images, accelerator: Accelerator) ->
     )
 
 
-def opening(config: GanConfig, source: str | None, images: Images, folder: RunFolder) -> list[str]:
+def opening(
+    config: GanConfig, source: str | None, images: Images, folder: RunFolder, accelerator: Accelerator
+) -> list[str]:
     """What is about to be done, in words."""
     lines = []
     if source is None and not config.run.resume:
@@ -255,5 +260,5 @@ def opening(config: GanConfig, source: str | None, images: Images, folder: RunFo
     mixing = (
         f"{config.mix.mix}, lam ~ {config.mix.lam}, alpha {config.mix.alpha:g}" if config.mix.mix != "none" else "none"
     )
-    lines.append(f"mixing at {mixing}; writing to {folder.path}")
+    lines.append(f"mixing at {mixing}; on {where(accelerator)}; writing to {folder.path}")
     return lines

@@ -60,6 +60,12 @@ def make_accelerator(run: "RunSettings", device: "DeviceSettings", folder: str) 
     )
 
 
+def where(accelerator: "Accelerator") -> str:
+    """The device and the number of processes, in words."""
+    count = accelerator.num_processes
+    return f"{accelerator.device.type}, {count} process{'es' if count > 1 else ''}"
+
+
 def on_main(accelerator: "Accelerator", action: Callable[[], Result]) -> Result:
     """Do it in the main process alone, and give all processes its result, or its UserError."""
     from accelerate.utils import broadcast_object_list

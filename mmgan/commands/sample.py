@@ -30,7 +30,7 @@ def _main(argv: Sequence[str]) -> None:
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not an empty folder: name another with --out")
 
-    from torchvision.io import write_png
+    from torchvision.transforms.functional import to_pil_image
     from tqdm import tqdm
 
     from mmgan.gan_networks import load_generator
@@ -50,7 +50,7 @@ def _main(argv: Sequence[str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for first in tqdm(range(0, arguments.count, 100), unit="hundred", leave=False):
         for i, image in enumerate(source(first, min(100, arguments.count - first)), first):
-            write_png(image, str(out / f"{i:06d}.png"))
+            to_pil_image(image).save(out / f"{i:06d}.png")
     print(f"{arguments.count} images in {out}")
 
 

@@ -9,6 +9,7 @@ from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -52,7 +53,8 @@ def parse_config(
 ) -> tuple[Config, str | None]:
     """Read `argv` into a `cls`.
 
-    Flags override `--config` wherever they stand. Without `--config`, the packaged file `default_config` is read.
+    Flags override `--config` wherever they stand. Without `--config`, the packaged file `default_config` is read; with
+    `--resume`, the settings of the run in `--out`.
     `--help` and `--print_config` print and leave.
 
     Returns:
@@ -65,7 +67,7 @@ def parse_config(
     known = {name for group in get_type_hints(cls).values() for name in (f.name for f in fields(group))}
     argv, chosen = _split_config(list(argv))
     _refuse_unknown_flags(argv, known)
-    path = find_config(chosen or default_config)
+    path = find_config(chosen or _config_of_resumed(argv) or default_config)
     _refuse_unknown_keys(path, known)
     try:
         namespace = parser.parse_args(["--config", str(path), *argv])
@@ -124,6 +126,16 @@ def _split_config(argv: list[str]) -> tuple[list[str], str | None]:
         else:
             rest.append(word)
     return rest, chosen
+
+
+def _config_of_resumed(argv: Sequence[str]) -> str | None:
+    """With --resume and --out alone a run goes on with its own settings."""
+    if "--resume" not in argv:
+        return None
+    out = next((following for word, following in pairwise([*argv, ""]) if word == "--out"), None)
+    out = next((word.removeprefix("--out=") for word in argv if word.startswith("--out=")), out)
+    own = Path(out or "") / "config.yaml"
+    return str(own) if out and own.is_file() else None
 
 
 def _refuse_unknown_flags(argv: Sequence[str], known: set[str]) -> None:

@@ -1,0 +1,46 @@
+"""A GAN run small enough for tests, and one cache for the judge that scores it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from accelerate.state import AcceleratorState, GradientState
+
+from mmgan.train_gan import main
+
+TINY = [
+    *("--d-width", "4", "--g-width", "4", "--latent-dim", "8", "--batch-size", "8", "--n-dis", "2"),
+    *("--ema", "0.9", "--score-samples", "40", "--is-splits", "2", "--log-every", "3"),
+]
+"""Flags of a run on digits whose steps take milliseconds."""
+
+
+@pytest.fixture(scope="session")
+def judge_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the digits judge is trained once for all tests."""
+    return tmp_path_factory.mktemp("judge-cache")
+
+
+@pytest.fixture(autouse=True)
+def _cache(judge_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMGAN_CACHE", str(judge_cache))
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerate() -> None:
+    """Accelerate keeps its state for a process's life; a test is a run of its own."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
+Train = Callable[..., int]
+
+
+@pytest.fixture
+def train() -> Train:
+    """train(folder, *flags) -> exit code of the tiny run."""
+
+    def run(out: Path, *flags: str) -> int:
+        return main([*TINY, "--out", str(out), *flags])
+
+    return run

@@ -1,0 +1,98 @@
+"""The real commands, launched as a user launches them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+SMALL = [
+    *("--mix", "1,2,pixel", "--d-width", "4", "--g-width", "4", "--batch-size", "8"),
+    *("--steps", "4", "--score-samples", "300", "--is-splits", "2"),
+]
+ALONE = [str(BIN / "accelerate"), "launch", "--cpu", "--num_processes", "1", "--num_machines", "1"]
+ALONE += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+# What starts two processes on a CPU; `--cpu --num_processes 2` silently starts one.
+TWO = [str(BIN / "accelerate"), "launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
+TWO += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+
+
+def launch(launcher: list[str], *words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.run([*launcher, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory: pytest.TempPathFactory, judge_cache: Path) -> tuple[Path, str]:
+    out = tmp_path_factory.mktemp("two") / "run"
+    os.environ["MMGAN_CACHE"] = str(judge_cache)
+    done = launch(TWO, "mmgan/train_gan.py", *SMALL, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    return out, done.stdout
+
+
+def test_by_path_from_a_checkout(tmp_path: Path) -> None:
+    done = launch(ALONE, "mmgan/train_gan.py", *SMALL, "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert "no --config: the embedded default" in done.stdout
+    assert "FID" in done.stdout
+    assert "classifier:digits" in done.stdout
+
+
+def test_two_processes_share_the_batch_and_keep_every_image(two_processes: tuple[Path, str]) -> None:
+    out, said = two_processes
+    assert "2 processes" in said
+    assert json.loads((out / "checkpoints/step-00000004/state.json").read_text())["processes"] == 2
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert rows[-1]["images"] == 4 * 2 * 8  # n_dis 2, batch 8 over both
+
+
+def test_one_process_scores_the_two_process_run_bitwise_the_same(
+    two_processes: tuple[Path, str], tmp_path: Path
+) -> None:
+    out, _ = two_processes
+    done = launch([sys.executable], "-m", "mmgan", "score", str(out), "--json", str(tmp_path / "one.json"))
+    assert done.returncode == 0, done.stderr
+    one = json.loads((tmp_path / "one.json").read_text())
+    assert one["scores"] == json.loads((out / "scores.json").read_text())["last"]["scores"]
+
+
+def test_two_processes_refuse_with_one_line(tmp_path: Path) -> None:
+    done = launch(TWO, "mmgan/train_gan.py", *SMALL, "--out", str(tmp_path / "run"), "--batch-size", "7")
+    assert done.returncode != 0
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [
+        line for line in done.stderr.splitlines() if "error: " in line and "batch" in line and "7" in line
+    ]
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_program_exits_with_2_and_one_line(tmp_path: Path) -> None:
+    done = launch([sys.executable], "mmgan/train_gan.py", "--mix", "1", "--alpha", "3", "--out", str(tmp_path / "run"))
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == [
+        "error: alpha 3.0 is out of range: lam ~ Uniform(0, alpha) needs 0 < alpha <= 1"
+    ]
+
+
+def test_help_names_every_flag_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from mmgan.train_gan import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch was imported' if 'torch' in sys.modules else 0)"
+    )
+    done = launch([sys.executable], "-c", code)
+    assert done.returncode == 0, done.stderr
+    for flag in ("--mix", "--alpha", "--lam", "--per", "--pairs", "--mix-weight", "--mix-start", "--mix-every"):
+        assert f"{flag} " in done.stdout
+    for flag in ("--config", "--data", "--data-root", "--image-size", "--seed", "--steps", "--batch-size", "--out"):
+        assert f"{flag} " in done.stdout
+    for flag in ("--checkpoint-every", "--sample-every", "--score-every"):
+        assert f"{flag} " in done.stdout
+    assert "--resume" in done.stdout
+    assert "--overwrite" in done.stdout
