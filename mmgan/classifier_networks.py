@@ -49,7 +49,7 @@ def build_network(config: ClassifierConfig, classes: int, channels: int, size: i
         )
     layout = torch.channels_last if config.device.channels_last else torch.contiguous_format
     mixed = Mixed(network, config.mix.mix.items, detach=config.mix.detach)
-    return mixed.to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
+    return mixed.to(memory_format=layout)
 
 
 def read_classifier_config(folder: RunFolder) -> ClassifierConfig:
@@ -112,6 +112,5 @@ def load_classifier(folder: RunFolder, which: str, config: ClassifierConfig, cla
         load_network(path, "classifier", mixed)
     else:
         load_network(path, "classifier-average", average)
-        mixed = average.module
-    network: nn.Module = mixed.model
-    return Trained(network.eval().requires_grad_(False), facts, path)
+        mixed.load_state_dict(average.module.state_dict())
+    return Trained(mixed.model.eval().requires_grad_(False), facts, path)

@@ -188,10 +188,11 @@ def check_labelled(images: Images) -> Images:
     """
     if images.labels is None:
         raise UserError(f"{images.name} ({images.split}) has no labels: a classifier needs a folder for each class")
-    present = images.labels.unique().tolist()
+    present = torch.unique(images.labels).tolist()
     if len(present) < 2:
         raise UserError(
-            f"{images.name} ({images.split}) has one class, '{images.classes[present[0]]}': a classifier needs two or more"
+            f"{images.name} ({images.split}) has one class, '{images.classes[present[0]]}':"
+            " a classifier needs two or more"
         )
     return images
 

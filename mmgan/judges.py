@@ -162,12 +162,16 @@ def _train(network: nn.Module, images: Images, settings: ClassifierTrainingSetti
                 seed=SEED,
                 accelerator=Alone("cpu"),
                 log_every=20,
-                on_metrics=lambda rows: bar.update(len(rows)),
+                on_metrics=lambda rows: _advance(bar, len(rows)),
                 tasks=[],
             )
     finally:
         torch.set_num_threads(threads)
     network.eval()
+
+
+def _advance(bar: "tqdm[Any]", steps: int) -> None:
+    bar.update(steps)
 
 
 def _load(path: Path, network: nn.Module) -> dict[str, Any] | None:

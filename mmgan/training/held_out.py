@@ -6,6 +6,7 @@ process, in the same chunk whatever P is, so that the numbers are bitwise the sa
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -43,8 +44,8 @@ def evaluation_copy(state: ClassifierState, accelerator: Accelerator) -> nn.Modu
     A copy, because BatchNorm's running statistics differ between processes while training, and evaluating must neither
     depend on the process nor change what training computes.
     """
-    source = accelerator.unwrap_model(state.network) if state.average is None else state.average.module
-    network: nn.Module = copy.deepcopy(source.model).eval().requires_grad_(False)
+    mixed: Any = accelerator.unwrap_model(state.network) if state.average is None else state.average.module
+    network: nn.Module = copy.deepcopy(mixed.model).eval().requires_grad_(False)
     if accelerator.num_processes > 1:
         for tensor in [*network.parameters(), *network.buffers()]:
             tensor.data.copy_(broadcast(tensor.data, from_process=0))
@@ -67,9 +68,9 @@ def held_out_result(network: nn.Module, images: Images, accelerator: Accelerator
     device, rank, count = accelerator.device, accelerator.process_index, accelerator.num_processes
     # Rows of other processes stay 0, so that the sum over processes is exact.
     table = torch.zeros(len(images), 2, device=device)  # (n, 2): wrong or not, NLL
-    chunks = zip(images.pixels.split(CHUNK), images.labels.split(CHUNK), table.split(CHUNK), strict=True)
+    parts = [torch.split(tensor, CHUNK) for tensor in (images.pixels, images.labels, table)]
     with torch.inference_mode():
-        for c, (pixels, labels, rows) in enumerate(chunks):
+        for c, (pixels, labels, rows) in enumerate(zip(*parts, strict=True)):
             if c % count == rank:
                 rows.copy_(_per_example(network, to_float(pixels.to(device)), labels.to(device)))
     wrong, nll = accelerator.reduce(table, reduction="sum").cpu().double().mean(0).tolist()

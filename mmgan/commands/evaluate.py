@@ -1,0 +1,181 @@
+"""`mmgan evaluate RUN`: every measure of the paper on a trained classifier."""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmgan.commands.arguments import Parser
+from mmgan.errors import UserError
+from mmgan.program import run_program
+
+if TYPE_CHECKING:
+    from mmgan.data import Images
+    from mmgan.runs.folder import RunFolder
+
+DESCRIPTION = (
+    "Measure a trained classifier on its test images: error, NLL, calibration, nearest neighbours, deformations"
+    " (Table 9), FGSM and PGD (Table 7), the unbounded check (Appendix D), singular values (Section 3.2). Prints a"
+    " table; writes evaluation.json, reliability.png, singular-values.png and deformations.png into the run folder."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit code: 0, or 2 for bad input."""
+    return run_program(_main, argv)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="mmgan evaluate", description=DESCRIPTION, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("run", help="run folder of a classifier")
+    parser.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's name")
+    parser.add_argument("--json", action="store_true", help="print evaluation.json instead of the table")
+    parser.add_argument("--data-root", help="where the data lies, if not where the run found it")
+    parser.add_argument("--limit", type=int, default=0, help="test images, drawn by the seed; 0: all")
+    parser.add_argument(
+        "--epsilon", type=float, nargs="+", default=[8 / 255], help="radii of FGSM and PGD, in pixel units of [0, 1]"
+    )
+    parser.add_argument("--attack-examples", type=int, default=500, help="test images for the attacks of many steps")
+    parser.add_argument("--interpolation", choices=["bilinear", "nearest"], default="bilinear", help="of deformations")
+    parser.add_argument("--layer", nargs="+", help="layers whose singular values are taken (default: 1 and 2)")
+    parser.add_argument("--spectrum-examples", type=int, default=2000, help="test images for the singular values")
+    parser.add_argument("--center", action="store_true", help="subtract the mean before the singular values")
+    parser.add_argument("--knn-layer", default="features", help="layer for the nearest neighbours")
+    parser.add_argument("--k", type=int, default=5, help="number of neighbours")
+    parser.add_argument("--bank", type=int, default=0, help="training images for the neighbours; 0: all")
+    parser.add_argument("--bins", type=int, default=15, help="bins of the reliability diagram")
+    parser.add_argument("--seed", type=int, default=0, help="of all draws")
+    return parser
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    for epsilon in arguments.epsilon:
+        if not (epsilon >= 0 and math.isfinite(epsilon)):
+            raise UserError(f"--epsilon {epsilon} is out of range: it must be at least 0, in pixel units of [0, 1]")
+    for name, least in {
+        "limit": 0,
+        "bank": 0,
+        "seed": 0,
+        "attack_examples": 1,
+        "spectrum_examples": 1,
+        "k": 1,
+        "bins": 1,
+    }.items():
+        value = getattr(arguments, name)
+        if value < least:
+            raise UserError(f"--{name.replace('_', '-')} {value} is out of range: it must be at least {least}")
+
+
+def _main(argv: Sequence[str]) -> None:
+    arguments = _parser().parse_args(argv)
+    _check(arguments)
+
+    import torch
+
+    from mmgan.analysis.activations import activations
+    from mmgan.analysis.evaluate import evaluate_classifier, format_table
+    from mmgan.classifier_networks import load_classifier, read_classifier_config
+    from mmgan.config.shared import DataSettings
+    from mmgan.data import load_images
+    from mmgan.runs.folder import RunFolder, write_atomically
+
+    folder = RunFolder(arguments.run)
+    config = read_classifier_config(folder)
+
+    def load(data: DataSettings, split: str) -> "Images":
+        images = load_images(
+            data.data,
+            arguments.data_root or data.data_root,
+            split=split,
+            image_size=data.image_size,
+            channels=data.channels,
+            skip_bad_images=data.skip_bad_images,
+        )
+        if images.labels is None:
+            raise UserError(f"{images.name} ({split}) has no labels to compare with")
+        return images
+
+    test, train = load(config.data, "test"), load(config.data, "train")
+    trained = load_classifier(folder, arguments.checkpoint, config, len(test.classes))
+    network, device = trained.network, "cuda" if torch.cuda.is_available() else "cpu"
+    network.to(device).requires_grad_(False)
+    spectral = arguments.layer or [layer for layer in ("1", "2") if layer in dict(getattr(network, "stages", {}))]
+    layers = list(dict.fromkeys([*spectral, arguments.knn_layer]))
+    for layer in layers:
+        activations(network, layer, [torch.zeros(1, *test.pixels.shape[1:], device=device)])  # refuses an unknown one
+
+    def features(layer: str) -> Any:
+        return lambda x: activations(network, layer, [x]).to(device)
+
+    images, labels = _drawn(test, arguments.limit, arguments.seed, "evaluated examples", device)
+    results = evaluate_classifier(
+        network,
+        images,
+        labels,
+        features={layer: features(layer) for layer in layers},
+        bank=_drawn(train, arguments.bank, arguments.seed, "bank", device),
+        knn_layer=arguments.knn_layer,
+        k=arguments.k,
+        bins=arguments.bins,
+        epsilons=tuple(arguments.epsilon),
+        attack_examples=arguments.attack_examples,
+        interpolation=arguments.interpolation,
+        spectrum_examples=arguments.spectrum_examples,
+        center=arguments.center,
+        seed=arguments.seed,
+    )
+    results = {
+        "run": str(folder.path),
+        "checkpoint": trained.checkpoint.name,
+        "epoch": trained.facts["epoch"],
+        "data": {"name": test.name, "split": test.split, "digest": test.digest},
+        "device": device,
+    } | results
+    text = json.dumps(results, indent=2, allow_nan=False)
+    write_atomically(folder.path / "evaluation.json", text + "\n")
+    pictures = _plot(results, folder)
+    if arguments.json:
+        print(text)
+        return
+    print(f"{trained.checkpoint}, epoch {trained.facts['epoch']}: {len(labels):,} test images of {test.name}")
+    print(format_table(results))
+    for path in [folder.path / "evaluation.json", *pictures]:
+        print(path)
+
+
+def _drawn(images: "Images", count: int, seed: int, purpose: str, device: str) -> tuple[Any, Any]:
+    """Pixels and labels of `count` images drawn by the seed, all with 0, on the device."""
+    import torch
+
+    from mmgan.draws import numpy_stream
+
+    index = torch.from_numpy(numpy_stream(seed, purpose).permutation(len(images))[: count or None]).sort().values
+    assert images.labels is not None
+    return images.pixels[index].to(device), images.labels[index].to(device)
+
+
+def _plot(results: dict[str, Any], folder: "RunFolder") -> list[Path]:
+    from mmgan.analysis.calibration import ReliabilityCurve
+    from mmgan.analysis.plots import deformation_plot, reliability_diagram, singular_value_plot
+
+    paths = [folder.path / name for name in ("reliability.png", "singular-values.png", "deformations.png")]
+    name = folder.path.resolve().name
+    reliability_diagram(ReliabilityCurve(**results["reliability"]), paths[0], title=name)
+    spectra = {
+        f"layer {layer}, {scope}": values[f"{scope}_values"]
+        for layer, values in results["spectra"].items()
+        for scope in ("class", "overall")
+    }
+    singular_value_plot(spectra, paths[1], title=name)
+    accuracy = {"undeformed": 100 - results["test_error_percent"]} | results["deformation_accuracy_percent"]
+    deformation_plot({name: accuracy}, paths[2], title=name)
+    return paths
+
+
+if __name__ == "__main__":
+    sys.exit(main())
