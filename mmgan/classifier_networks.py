@@ -13,9 +13,9 @@ from mmgan.config.parse import parse_config
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.mixing import Mixed
-from mmgan.runs.checkpoints import find_fault, load_network, newest_checkpoint, read_facts
+from mmgan.runs.checkpoints import find_checkpoint, load_network, read_facts
 from mmgan.runs.folder import RunFolder
-from mmgan.training.supervised import make_average
+from mmgan.training.average import make_average
 
 
 def build_network(config: ClassifierConfig, classes: int, channels: int, size: int) -> Mixed:
@@ -91,15 +91,7 @@ def load_classifier(folder: RunFolder, which: str, config: ClassifierConfig, cla
     Raises:
         UserError: if there is no such checkpoint, it is damaged, or it has another number of classes.
     """
-    if which == "last":
-        path, _ = newest_checkpoint(folder.checkpoints)
-    else:
-        path = folder.checkpoints / which
-        if not path.is_dir() or Path(which).name != which:
-            names = ", ".join(sorted(p.name for p in folder.checkpoints.glob("[!.]*"))) or "none"
-            raise UserError(f"there is no checkpoint '{which}' in {folder.checkpoints}: choose last or one of {names}")
-        if fault := find_fault(path):
-            raise UserError(f"{path}: {fault}")
+    path = find_checkpoint(folder.checkpoints, which)
     facts = read_facts(path)
     if facts.get("classes") != classes:
         raise UserError(
@@ -107,7 +99,7 @@ def load_classifier(folder: RunFolder, which: str, config: ClassifierConfig, cla
             " use the data that it was trained on"
         )
     mixed = build_network(config, classes, facts["channels"], facts["image_size"])
-    average = make_average(mixed, config.training)
+    average = make_average(mixed, config.training.ema)
     if average is None:
         load_network(path, "classifier", mixed)
     else:

@@ -16,17 +16,17 @@ from mmgan.config.parse import flat
 from mmgan.data import Images, make_batches, split_validation
 from mmgan.errors import UserError
 from mmgan.inputs import load_split
-from mmgan.program import Console, make_accelerator, on_main, show_config
+from mmgan.program import make_accelerator, on_main, show_config, where
 from mmgan.report import write_report
 from mmgan.runs.checkpoints import Checkpoint, newest_checkpoint
 from mmgan.runs.facts import run_facts
 from mmgan.runs.folder import RunFolder
 from mmgan.session import Session
+from mmgan.training.average import make_average
 from mmgan.training.held_out import Result, evaluation_copy, held_out_result
 from mmgan.training.supervised import (
     Attack,
     ClassifierState,
-    make_average,
     make_optimizer,
     make_policy,
     train_classifier,
@@ -117,57 +117,45 @@ def run_classifier(config: ClassifierConfig, source: str | None) -> None:
         networks = {"classifier": accelerator.unwrap_model(state.network)}
         if state.average is not None:
             networks["classifier-average"] = state.average
-        scaler = accelerator.scaler
         now = {
             "step": state.step,
             "epoch": state.step // epoch,
             "validation": None if validation.latest is None else asdict(validation.latest),
-            "scaler": None if scaler is None else scaler.state_dict(),
         }
-        return Checkpoint(networks, {"optimizer": state.optimizer}, facts | now)
+        return Checkpoint(networks, {"optimizer": state.optimizer}, facts | now | session.scaler_facts())
 
     session = Session(run, folder, accelerator, checkpoint)
     validation = Validation(state, validation_images, session, epoch)
-    lines = opening(config, source, images, validation_images, folder)
     if run.resume:
         newest_checkpoint(folder.checkpoints)
-        saved, more = session.restore()
-        lines += more
+    saved = session.begin(
+        config, training.epochs * epoch, opening(config, source, images, validation_images, folder, accelerator)
+    )
+    if saved:
         state.step = saved["step"]
         validation.latest = None if saved["validation"] is None else Result(**saved["validation"])
-        on_main(accelerator, lambda: folder.cut_metrics(state.step))
         validation.best = on_main(accelerator, lambda: best_so_far(folder))
-    else:
-        settings = flat(config) | {"out": str(folder.path), "resume": False, "overwrite": False}
-        on_main(accelerator, lambda: folder.start(settings, overwrite=run.overwrite))
-    if run.tracker != "none":
-        accelerator.init_trackers("mmgan", config=flat(config))
-    session.console = Console(accelerator, training.epochs * epoch, state.step)
-    for line in lines:
-        session.say(line)
-
-    train_classifier(
-        state,
-        batches,
-        config.mix,
-        training,
-        classes=len(images.classes),
-        seed=run.seed,
-        accelerator=accelerator,
-        log_every=run.log_every,
-        on_metrics=session.note_metrics,
-        tasks=[Task(session.keep_checkpoint, (run.checkpoint_every or training.epochs) * epoch)],
-        validate=validation,
-        cutout_side=config.examples.cutout,
-        attack=make_attack(config.adversarial),
-    )
-    session.console.close()
+    with session:
+        train_classifier(
+            state,
+            batches,
+            config.mix,
+            training,
+            classes=len(images.classes),
+            seed=run.seed,
+            accelerator=accelerator,
+            log_every=run.log_every,
+            on_metrics=session.note_metrics,
+            tasks=[Task(session.keep_checkpoint, (run.checkpoint_every or training.epochs) * epoch)],
+            validate=validation,
+            cutout_side=config.examples.cutout,
+            attack=make_attack(config.adversarial),
+        )
 
     # The only place where the test images are used.
     last = held_out_result(evaluation_copy(state, accelerator), test_images, accelerator)
     best = load_classifier(folder, "best", config, len(images.classes))
     best_result = held_out_result(best.network.to(accelerator.device), test_images, accelerator)
-    accelerator.end_training()
     if accelerator.is_main_process:
         common = manifest(config, test_images, accelerator)
         now = checkpoint().facts
@@ -207,7 +195,7 @@ def build_state(config: ClassifierConfig, images: Images, accelerator: Accelerat
     if height != width:
         raise UserError(f"the images of {images.name} are {width}x{height}: choose a square with --image-size")
     network = build_network(config, len(images.classes), channels, height)
-    average = make_average(network.to(accelerator.device), config.training)
+    average = make_average(network.to(accelerator.device), config.training.ema)
     if config.device.compile:
         network.compile(fullgraph=True)
     prepared, optimizer = accelerator.prepare(network, make_optimizer(network, config.training))
@@ -265,7 +253,12 @@ def manifest(config: ClassifierConfig, test: Images, accelerator: Accelerator) -
 
 
 def opening(
-    config: ClassifierConfig, source: str | None, images: Images, validation: Images, folder: RunFolder
+    config: ClassifierConfig,
+    source: str | None,
+    images: Images,
+    validation: Images,
+    folder: RunFolder,
+    accelerator: Accelerator,
 ) -> list[str]:
     """What is about to be done, in words."""
     lines = []
@@ -283,7 +276,7 @@ def opening(
         lines.append(f"{images.skipped} files that cannot be read as images were skipped")
     mix = config.mix
     mixing = f"{mix.mix}, lam ~ {mix.lam}, alpha {mix.alpha:g}" if mix.mix != "none" else "none"
-    lines.append(f"mixing at {mixing}; writing to {folder.path}")
+    lines.append(f"mixing at {mixing}; on {where(accelerator)}; writing to {folder.path}")
     return lines
 
 

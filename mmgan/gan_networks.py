@@ -9,12 +9,11 @@ from mmgan.config.gan import GanConfig
 from mmgan.config.parse import parse_config
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import global_stream
-from mmgan.errors import UserError
 from mmgan.generators import build_generator
 from mmgan.mixing import Mixed
-from mmgan.runs.checkpoints import find_fault, load_network, newest_checkpoint, read_facts
+from mmgan.runs.checkpoints import find_checkpoint, load_network, read_facts
 from mmgan.runs.folder import RunFolder
-from mmgan.training.gan import make_average
+from mmgan.training.average import make_average
 
 
 def build_networks(config: GanConfig, channels: int, size: int) -> tuple[nn.Module, Mixed]:
@@ -56,18 +55,10 @@ def load_generator(folder: RunFolder, which: str) -> tuple[nn.Module, GanConfig,
         UserError: if there is no such checkpoint, or it is damaged.
     """
     config = read_gan_config(folder)
-    if which == "last":
-        path, _ = newest_checkpoint(folder.checkpoints)
-    else:
-        path = folder.checkpoints / which
-        if not path.is_dir() or Path(which).name != which:
-            names = ", ".join(sorted(p.name for p in folder.checkpoints.glob("[!.]*"))) or "none"
-            raise UserError(f"there is no checkpoint '{which}' in {folder.checkpoints}: choose last or one of {names}")
-        if fault := find_fault(path):
-            raise UserError(f"{path}: {fault}")
+    path = find_checkpoint(folder.checkpoints, which)
     facts = read_facts(path)
     generator, _ = build_networks(config, facts["channels"], facts["image_size"])
-    average = make_average(generator, config.training)
+    average = make_average(generator, config.training.ema)
     if average is None:
         load_network(path, "generator", generator)
     else:

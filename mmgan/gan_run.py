@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from accelerate import Accelerator
 
@@ -13,23 +12,16 @@ from mmgan.errors import UserError
 from mmgan.gan_networks import build_networks
 from mmgan.gan_scores import GanScorer, check_scoring, make_scorer, summary
 from mmgan.inputs import load_split
-from mmgan.program import Console, make_accelerator, on_main, show_config, where
+from mmgan.program import make_accelerator, on_main, show_config, where
 from mmgan.report import write_report
-from mmgan.runs.checkpoints import (
-    Checkpoint,
-    load_network,
-    load_optimizer,
-    newest_checkpoint,
-    prune_checkpoints,
-    read_facts,
-    save_checkpoint,
-    step_name,
-)
-from mmgan.runs.facts import refuse_changes, run_facts
+from mmgan.runs.checkpoints import Checkpoint, newest_checkpoint, step_name
+from mmgan.runs.facts import run_facts
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.pictures import save_grid
 from mmgan.scoring import image_source
-from mmgan.training.gan import GanState, make_average, make_optimizer, make_policy, sampling_generator, train_gan
+from mmgan.session import Session
+from mmgan.training.average import make_average
+from mmgan.training.gan import GanState, make_optimizer, make_policy, sampling_generator, train_gan
 from mmgan.training.tasks import Task
 
 GRID = 64
@@ -37,87 +29,30 @@ GRID = 64
 
 
 @dataclass
-class GanRun:
-    """The parts of a run, ready to train."""
+class GanTasks:
+    """What a GAN run does beside training."""
 
     config: GanConfig
-    folder: RunFolder
-    accelerator: Accelerator
-    images: Images
     state: GanState
-    facts: dict[str, Any]
     scorer: GanScorer | None
-    console: Console | None = None
-
-    def save(self, name: str) -> None:
-        """A checkpoint of that name, from the main process; all wait until it is whole."""
-        if self.accelerator.is_main_process:
-            save_checkpoint(self.folder.checkpoints, name, self.checkpoint())
-        self.accelerator.wait_for_everyone()
-
-    def checkpoint(self) -> Checkpoint:
-        """The state as it would be saved now."""
-        state, unwrap = self.state, self.accelerator.unwrap_model
-        networks = {"generator": unwrap(state.generator), "discriminator": unwrap(state.discriminator)}
-        if state.average is not None:
-            networks["generator-average"] = state.average
-        scaler = self.accelerator.scaler
-        facts = self.facts | {"step": state.step, "scaler": None if scaler is None else scaler.state_dict()}
-        return Checkpoint(networks, {"optimizer-g": state.opt_g, "optimizer-d": state.opt_d}, facts)
-
-    def restore(self) -> list[str]:
-        """Go on from the newest checkpoint that can be trusted; returns what there is to say of it.
-
-        Raises:
-            UserError: if there is none, or it was made by another run than this configuration describes.
-        """
-        path, faults = newest_checkpoint(self.folder.checkpoints)
-        saved = read_facts(path)
-        refuse_changes(saved, self.facts)
-        checkpoint = self.checkpoint()
-        for stem, network in checkpoint.networks.items():
-            load_network(path, stem, network)
-        for stem, optimizer in checkpoint.optimizers.items():
-            load_optimizer(path, stem, optimizer)
-        if self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(saved["scaler"])
-        self.state.step = saved["step"]
-        return [*(f"passed over: {fault}" for fault in faults), f"resumed from {path} at step {self.state.step}"]
+    session: Session
 
     def sample(self, step: int) -> None:
         """A grid of samples from the same latents each time."""
-        generator = sampling_generator(self.state, self.accelerator)
-        if self.accelerator.is_main_process:
-            source = image_source(
-                generator, self.config.networks.latent_dim, self.config.run.seed, self.accelerator.device
-            )
-            save_grid(source(0, GRID), self.folder.samples / f"{step_name(step)}.png")
+        accelerator, config = self.session.accelerator, self.config
+        generator = sampling_generator(self.state, accelerator)
+        if accelerator.is_main_process:
+            source = image_source(generator, config.networks.latent_dim, config.run.seed, accelerator.device)
+            save_grid(source(0, GRID), self.session.folder.samples / f"{step_name(step)}.png")
 
     def score(self, step: int) -> None:
         """Score the generator, note it in scores.json, and keep the weights of the lowest FID as checkpoints/best."""
         assert self.scorer is not None
-        generator = sampling_generator(self.state, self.accelerator)
-        best = self.scorer.score(generator, step, self.folder)
-        self.say(self.scorer.line)
+        generator = sampling_generator(self.state, self.session.accelerator)
+        best = self.scorer.score(generator, step, self.session.folder)
+        self.session.say(self.scorer.line)
         if best:
-            self.save("best")
-
-    def keep_checkpoint(self, step: int) -> None:
-        self.save(step_name(step))
-        if self.accelerator.is_main_process:
-            prune_checkpoints(self.folder.checkpoints, self.config.run.keep_checkpoints)
-
-    def note_metrics(self, rows: list[dict[str, Any]]) -> None:
-        if self.accelerator.is_main_process:
-            self.folder.append_metrics(rows)
-        for row in rows if self.config.run.tracker != "none" else []:
-            self.accelerator.log({k: v for k, v in row.items() if isinstance(v, (int, float))}, step=row["step"])
-        if self.console is not None:
-            self.console.show(rows)
-
-    def say(self, line: str) -> None:
-        if self.console is not None:
-            self.console.say(line)
+            self.session.save("best", self.session.checkpoint())
 
 
 def run_gan(config: GanConfig, source: str | None) -> None:
@@ -152,24 +87,23 @@ def run_gan(config: GanConfig, source: str | None) -> None:
         data_digest=images.digest,
         processes=accelerator.num_processes,
     ) | {"channels": channels, "image_size": image_size}
-    if run.resume:  # before the judge is trained or anything is written
+    if run.resume:  # before the judge is trained
         newest_checkpoint(folder.checkpoints)
     scorer = make_scorer(config, images, accelerator)
-    this = GanRun(config, folder, accelerator, images, state, facts, scorer)
-    lines = opening(config, source, images, folder, accelerator)
-    if run.resume:
-        lines += this.restore()
-        on_main(accelerator, lambda: folder.cut_metrics(state.step))
-    else:
-        saved = flat(config) | {"out": str(folder.path), "resume": False, "overwrite": False}
-        on_main(accelerator, lambda: folder.start(saved, overwrite=run.overwrite))
-    if run.tracker != "none":
-        accelerator.init_trackers("mmgan", config=flat(config))
-    this.console = Console(accelerator, config.training.steps, state.step)
-    for line in lines:
-        this.say(line)
 
-    try:
+    def checkpoint() -> Checkpoint:
+        generator, discriminator = map(accelerator.unwrap_model, (state.generator, state.discriminator))
+        networks = {"generator": generator, "discriminator": discriminator}
+        if state.average is not None:
+            networks["generator-average"] = state.average
+        optimizers = {"optimizer-g": state.opt_g, "optimizer-d": state.opt_d}
+        return Checkpoint(networks, optimizers, facts | {"step": state.step} | session.scaler_facts())
+
+    session = Session(run, folder, accelerator, checkpoint)
+    saved = session.begin(config, config.training.steps, opening(config, source, images, folder, accelerator))
+    state.step = saved["step"] if saved else 0
+    tasks = GanTasks(config, state, scorer, session)
+    with session:
         train_gan(
             state,
             batches,
@@ -179,16 +113,13 @@ def run_gan(config: GanConfig, source: str | None) -> None:
             seed=run.seed,
             accelerator=accelerator,
             log_every=run.log_every,
-            on_metrics=this.note_metrics,
+            on_metrics=session.note_metrics,
             tasks=[
-                Task(this.sample, config.score.sample_every),
-                Task(this.keep_checkpoint, run.checkpoint_every or config.training.steps),
-                Task(this.score, config.score.score_every),
+                Task(tasks.sample, config.score.sample_every),
+                Task(session.keep_checkpoint, run.checkpoint_every or config.training.steps),
+                Task(tasks.score, config.score.score_every),
             ],
         )
-    finally:
-        this.console.close()
-    accelerator.end_training()
     if accelerator.is_main_process:
         write_report(folder)
         print(summary(config, folder))
@@ -220,7 +151,7 @@ def build_state(config: GanConfig, images: Images, accelerator: Accelerator) -> 
     """
     training = config.training
     generator, mixed = build_networks(config, *image_shape(images))
-    average = make_average(generator.to(accelerator.device), training)
+    average = make_average(generator.to(accelerator.device), training.ema)
     if config.device.compile:
         generator.compile(fullgraph=True)
         mixed.compile(fullgraph=True)

@@ -1,13 +1,14 @@
 """What a training session does beside training, whatever it trains: checkpoints, metrics, lines on the terminal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from accelerate import Accelerator
 
+from mmgan.config.parse import flat
 from mmgan.config.shared import RunSettings
-from mmgan.program import Console
+from mmgan.program import Console, on_main
 from mmgan.runs.checkpoints import (
     Checkpoint,
     load_network,
@@ -39,6 +40,41 @@ class Session:
     accelerator: Accelerator
     checkpoint: Callable[[], Checkpoint]
     console: Console | None = None
+
+    def begin(self, config: Any, total_steps: int, lines: Sequence[str]) -> dict[str, Any] | None:
+        """Make the run folder, or load the newest checkpoint of the run in it; start tracker and progress bar.
+
+        Args:
+            config: all settings of the run, in groups.
+            total_steps: where the run ends.
+            lines: what there is to say of it.
+
+        Returns:
+            The facts of the checkpoint that the run goes on from; None for a new run.
+
+        Raises:
+            UserError: if there is no checkpoint to go on from, or it was made under other conditions.
+        """
+        folder, saved = self.folder, None
+        more: list[str] = []
+        if self.settings.resume:
+            saved, more = self.restore()
+            step = int(saved["step"])
+            on_main(self.accelerator, lambda: folder.cut_metrics(step))
+        else:
+            settings = flat(config) | {"out": str(folder.path), "resume": False, "overwrite": False}
+            on_main(self.accelerator, lambda: folder.start(settings, overwrite=self.settings.overwrite))
+        if self.settings.tracker != "none":
+            self.accelerator.init_trackers("mmgan", config=flat(config))
+        self.console = Console(self.accelerator, total_steps, saved["step"] if saved else 0)
+        for line in [*lines, *more]:
+            self.console.say(line)
+        return saved
+
+    def scaler_facts(self) -> dict[str, Any]:
+        """The state of fp16's loss scale, which a checkpoint must hold."""
+        scaler = self.accelerator.scaler
+        return {"scaler": None if scaler is None else scaler.state_dict()}
 
     def save(self, name: str, checkpoint: Checkpoint) -> None:
         """A checkpoint of that name, from the main process; all wait until it is whole."""
@@ -80,6 +116,15 @@ class Session:
             self.accelerator.log({k: v for k, v in row.items() if isinstance(v, (int, float))}, step=row["step"])
         if self.console is not None:
             self.console.show(rows)
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal to what follows, an error's line included."""
+        if self.console is not None:
+            self.console.close()
+        self.accelerator.end_training()
 
     def say(self, line: str) -> None:
         if self.console is not None:

@@ -91,6 +91,23 @@ def newest_checkpoint(folder: Path) -> tuple[Path, list[str]]:
     )
 
 
+def find_checkpoint(folder: Path, which: str) -> Path:
+    """The checkpoint that a user names: "last", "best", or a name such as "step-00001000".
+
+    Raises:
+        UserError: if there is no such checkpoint, or it is damaged.
+    """
+    if which == "last":
+        return newest_checkpoint(folder)[0]
+    path = folder / which
+    if not path.is_dir() or Path(which).name != which:
+        names = ", ".join(sorted(p.name for p in folder.glob("[!.]*"))) or "none"
+        raise UserError(f"there is no checkpoint '{which}' in {folder}: choose last or one of {names}")
+    if fault := find_fault(path):
+        raise UserError(f"{path}: {fault}")
+    return path
+
+
 def find_fault(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint, or None."""
     try:

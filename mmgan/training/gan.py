@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import Batches
@@ -43,14 +43,6 @@ class GanState:
 def make_optimizer(network: nn.Module, settings: GanTrainingSettings) -> torch.optim.Optimizer:
     """Adam as Miyato et al. 2018 have it for both networks."""
     return torch.optim.Adam(network.parameters(), lr=settings.lr, betas=(settings.beta1, settings.beta2))
-
-
-def make_average(generator: nn.Module, settings: GanTrainingSettings) -> AveragedModel | None:
-    """The exponential average of weights and BatchNorm statistics, or None with ema 0."""
-    if not settings.ema:
-        return None
-    ema = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
-    return AveragedModel(generator, multi_avg_fn=ema, use_buffers=True)
 
 
 def make_policy(mix: GanMixSettings) -> RealFakePolicy:

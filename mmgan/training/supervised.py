@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from mmgan.config.classifier import ClassifierMixSettings, ClassifierTrainingSettings
 from mmgan.data import Batches
@@ -51,14 +51,6 @@ def make_optimizer(network: nn.Module, settings: ClassifierTrainingSettings) -> 
         weight_decay=settings.weight_decay,
         nesterov=settings.nesterov,
     )
-
-
-def make_average(network: nn.Module, settings: ClassifierTrainingSettings) -> AveragedModel | None:
-    """The exponential average of weights and BatchNorm statistics, or None with ema 0."""
-    if not settings.ema:
-        return None
-    ema = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
-    return AveragedModel(network, multi_avg_fn=ema, use_buffers=True)
 
 
 def make_policy(mix: ClassifierMixSettings) -> PermutationPolicy:

@@ -16,7 +16,8 @@ from mmgan.draws import torch_stream
 from mmgan.generators import build_generator
 from mmgan.mixing import Mixed
 from mmgan.policies import RealFakePolicy
-from mmgan.training.gan import GanState, make_average, make_optimizer, train_gan
+from mmgan.training.average import make_average
+from mmgan.training.gan import GanState, make_optimizer, train_gan
 from mmgan.training.tasks import Task
 
 B, SEED, LATENT = 4, 3, 6
@@ -77,7 +78,7 @@ def by_hand(settings: GanTrainingSettings, mix: GanMixSettings) -> tuple[nn.Modu
 def train(settings: GanTrainingSettings, mix: GanMixSettings, tasks: tuple[Task, ...] = ()) -> GanState:
     g, d = networks()
     mixed = Mixed(d, mix.mix)
-    average = make_average(g, settings)
+    average = make_average(g, settings.ema)
     accelerator = Accelerator(cpu=True)
     state = GanState(g, mixed, average, make_optimizer(g, settings), make_optimizer(mixed, settings))
     train_gan(
