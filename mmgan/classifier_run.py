@@ -152,10 +152,10 @@ def run_classifier(config: ClassifierConfig, source: str | None) -> None:
             attack=make_attack(config.adversarial),
         )
 
-    # The only place where the test images are used.
-    last = held_out_result(evaluation_copy(state, accelerator), test_images, accelerator)
-    best = load_classifier(folder, "best", config, len(images.classes))
-    best_result = held_out_result(best.network.to(accelerator.device), test_images, accelerator)
+        # The only place where the test images are used.
+        last = held_out_result(evaluation_copy(state, accelerator), test_images, accelerator)
+        best = load_classifier(folder, "best", config, len(images.classes))
+        best_result = held_out_result(best.network.to(accelerator.device), test_images, accelerator)
     if accelerator.is_main_process:
         common = manifest(config, test_images, accelerator)
         now = checkpoint().facts
