@@ -120,10 +120,12 @@ class Session:
     def __enter__(self) -> "Session":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
         """Leave the terminal to what follows, an error's line included."""
         if self.console is not None:
             self.console.close()
+        if error is None:  # no process closes its connections while another may still read from them
+            self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
 
     def say(self, line: str) -> None:
