@@ -1,9 +1,7 @@
 """A classifier run from its configuration to its test results: builds the parts, wires the tasks, and trains."""
 
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -11,12 +9,13 @@ from torch import Tensor, nn
 
 from mmgan.analysis.adversarial import pgd
 from mmgan.classifier_networks import build_network, load_classifier
+from mmgan.classifier_results import entry, manifest, opening, summary
 from mmgan.config.classifier import AdversarialSettings, ClassifierConfig
 from mmgan.config.parse import flat
 from mmgan.data import Images, make_batches, split_validation
 from mmgan.errors import UserError
 from mmgan.inputs import load_split
-from mmgan.program import make_accelerator, on_main, show_config, where
+from mmgan.program import make_accelerator, on_main, show_config
 from mmgan.report import write_report
 from mmgan.runs.checkpoints import Checkpoint, newest_checkpoint
 from mmgan.runs.facts import run_facts
@@ -32,8 +31,6 @@ from mmgan.training.supervised import (
     train_classifier,
 )
 from mmgan.training.tasks import Task
-
-PAPER = "configs/classifier/cifar10-preactresnet18.yaml"
 
 
 @dataclass
@@ -231,74 +228,3 @@ def default_folder(config: ClassifierConfig) -> str:
     """runs/<data>-<arch>-<layers>-seed<seed>."""
     data = Path(config.data.data).name if config.data.data.startswith("folder:") else config.data.data
     return f"runs/{data}-{config.network.arch}-{'+'.join(config.mix.mix.items)}-seed{config.run.seed}"
-
-
-def entry(facts: Any, test: Result) -> dict[str, Any]:
-    """One checkpoint's results."""
-    chosen = {name: facts[name] for name in ("step", "epoch", "validation")}
-    return chosen | {"test": asdict(test)}
-
-
-def manifest(config: ClassifierConfig, test: Images, accelerator: Accelerator) -> dict[str, Any]:
-    """All that the results depend on beside the checkpoint."""
-    device = accelerator.device
-    name = f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
-    return {
-        "data": {"name": test.name, "split": test.split, "classes": len(test.classes), "digest": test.digest},
-        "seed": config.run.seed,
-        "averaged_weights": config.training.ema > 0,
-        "device": name,
-        "versions": {package: version(package) for package in ("mmgan", "torch")},
-    }
-
-
-def opening(
-    config: ClassifierConfig,
-    source: str | None,
-    images: Images,
-    validation: Images,
-    folder: RunFolder,
-    accelerator: Accelerator,
-) -> list[str]:
-    """What is about to be done, in words."""
-    lines = []
-    if source is None and not config.run.resume:
-        lines.append(
-            "no --config: the embedded default, configs/classifier/digits.yaml;"
-            f" the paper's setting is --config {PAPER}"
-        )
-    n, c, h, w = images.pixels.shape
-    lines.append(
-        f"{images.name}: {n:,} training and {len(validation):,} validation images of {w}x{h},"
-        f" {'grey' if c == 1 else 'RGB'}, {len(images.classes)} classes"
-    )
-    if images.skipped:
-        lines.append(f"{images.skipped} files that cannot be read as images were skipped")
-    mix = config.mix
-    mixing = f"{mix.mix}, lam ~ {mix.lam}, alpha {mix.alpha:g}" if mix.mix != "none" else "none"
-    lines.append(f"mixing at {mixing}; on {where(accelerator)}; writing to {folder.path}")
-    return lines
-
-
-def summary(scores: dict[str, Any], config: ClassifierConfig, folder: RunFolder) -> str:
-    """What a run ends by saying."""
-    lines = []
-    for name, scored in scores.items():
-        test, validation = scored["test"], scored["validation"]
-        lines.append(
-            f"{name}   test error {test['error_percent']:.2f} %, NLL {test['nll']:.4f} on {test['examples']:,} images"
-            f"  (epoch {scored['epoch']}, validation error {validation['error_percent']:.2f} %)"
-        )
-    lines.append("best was chosen on the validation images; the test images were used once, after training")
-    mix = config.mix
-    mixing = f"layers {mix.mix}, alpha {mix.alpha:g}" if mix.mix != "none" else "none (the baseline)"
-    lines.append(f"mixing: {mixing}; {config.training.epochs} epochs; seed {config.run.seed}")
-    paths = {
-        "scores": folder.scores_file,
-        "metrics": folder.metrics_file,
-        "checkpoints": folder.checkpoints,
-        "report": folder.report_file,
-    }
-    lines += [f"{what:12} {path}" for what, path in paths.items()]
-    lines.append(f"every measure of the paper: mmgan evaluate {folder.path}")
-    return "\n".join(lines)

@@ -28,8 +28,8 @@ LINE = [
     "analysis",
     "report",
     # the command line and what joins the parts: no part may import any of it
-    "__init__ __main__ classifier_networks classifier_run commands gan_networks gan_run gan_scores inputs judges"
-    " program session train_classifier train_gan",
+    "__init__ __main__ classifier_networks classifier_results classifier_run commands gan_networks gan_run gan_scores"
+    " inputs judges program session train_classifier train_gan",
 ]
 """The parts of mmgan/ in their order. Parts on one line may import one another (Python itself refuses a circle)."""
 
