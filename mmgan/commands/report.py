@@ -1,0 +1,45 @@
+"""mmgan report RUN...: rewrite each run's report.html, and compare several runs in one table."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from mmgan.errors import UserError
+from mmgan.program import run_program
+from mmgan.runs.folder import RunFolder
+
+DESCRIPTION = (
+    "Rewrite report.html in each run folder. With several runs, also print one line a run with its last scores, and"
+    " mean ± sd where runs share everything but the seed and were scored alike."
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a bad line as this project does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; {self.prog} --help shows the usage")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program. Returns the exit code: 0, or 2 for bad input."""
+    return run_program(_main, argv)
+
+
+def _main(argv: Sequence[str]) -> None:
+    parser = _Parser(prog="mmgan report", description=DESCRIPTION)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, as in runs/digits-1+2+pixel-seed0")
+    folders = [RunFolder(run) for run in parser.parse_args(argv).runs]
+    from mmgan.report import compare, write_report  # here, so that --help does not wait for matplotlib
+
+    for folder in folders:
+        folder.read_config()  # all are runs, before anything is written
+    for folder in folders:
+        print(write_report(folder))
+    if len(folders) > 1:
+        print(f"\n{compare(folders)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Which curves a run is shown by."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmgan.report.curves import Panel, loss_curves, point_curves
+from mmgan.report.record import Record
+from mmgan.report.scores import FID, IS, extractor_text, is_manifest, judge_of
+
+GAN_PANELS = (
+    ("loss", {"loss_d": "discriminator, all terms", "loss_g": "generator"}),
+    ("discriminator's terms", {"loss_d_real": "real rows", "loss_d_fake": "fake rows", "loss_d_mixed": "mixed rows"}),
+)
+
+
+def loss_chart(record: Record) -> bytes | None:
+    """Losses by step as PNG; None before the first step."""
+    rows = record.metrics
+    if record.is_classifier:
+        panels = [Panel("training loss", {"loss": _column(rows, "loss")})]
+    else:
+        panels = [
+            Panel(ylabel, {text: _column(rows, name) for name, text in names.items()}) for ylabel, names in GAN_PANELS
+        ]
+    panels = [Panel(panel.ylabel, _known(panel.series)) for panel in panels]
+    panels = [panel for panel in panels if panel.series]
+    return loss_curves([row["step"] for row in rows], panels, record.step_unit) if panels else None
+
+
+def validation_chart(record: Record) -> bytes | None:
+    """What a classifier's rows say of its validation images, a panel a value, as PNG; None where they say nothing."""
+    names = sorted({name for row in record.metrics for name in row if name.startswith("val")})
+    rows = [row for row in record.metrics if any(name in row for name in names)]
+    panels = [Panel(name.replace("_", " "), {name: _column(rows, name)}) for name in names]
+    x, xlabel = ("epoch", "epoch") if rows and all("epoch" in row for row in rows) else ("step", record.step_unit)
+    return point_curves([row[x] for row in rows], panels, xlabel) if panels else None
+
+
+def score_chart(record: Record) -> bytes | None:
+    """FID and IS by step as PNG; None unless two scores or more were computed as the last one was."""
+    entries = comparable_history(record)
+    if len(entries) < 2:
+        return None
+    name = extractor_text(entries[-1]).split(",")[0]
+    fid = [entry["scores"][FID.key] for entry in entries]
+    mean, spread = ([entry["scores"][key] for entry in entries] for key in (IS.key, str(IS.spread)))
+    panels = [
+        Panel(f"FID, lower is better\n({name})", {"FID": fid}),
+        Panel(f"IS, higher is better\n({name})", {"IS": mean}, {"IS": spread}),
+    ]
+    return point_curves([entry["step"] for entry in entries], panels, record.step_unit)
+
+
+def comparable_history(record: Record) -> list[Mapping[str, Any]]:
+    """The scores of the run that were computed as the last one was, those of a non-finite generator left out."""
+    history = [entry for entry in record.scores.get("history", []) if is_manifest(entry)]
+    if not history:
+        return []
+    judge = judge_of(history[-1]) | {"step": None}
+    return [
+        entry for entry in history if judge_of(entry) | {"step": None} == judge and entry["scores"][FID.key] is not None
+    ]
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    """One value a row; NaN where a row lacks it, and for the mixed rows' loss where nothing was mixed."""
+    return [
+        math.nan
+        if name not in row or (name == "loss_d_mixed" and set(row.get("layers", [])) == {"none"})
+        else row[name]
+        for row in rows
+    ]
+
+
+def _known(series: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
+    return {name: values for name, values in series.items() if any(math.isfinite(value) for value in values)}

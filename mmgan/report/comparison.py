@@ -1,0 +1,63 @@
+"""Several runs in one table for the terminal."""
+
+from collections.abc import Sequence
+
+from mmgan.report.means import means_over_seeds
+from mmgan.report.record import Record, read_record
+from mmgan.report.scores import MISSING, is_manifest, judge_text, number_text, plain_text, values_of
+from mmgan.runs.folder import RunFolder
+
+
+def compare(folders: Sequence[RunFolder]) -> str:
+    """One line a run with its last scores, what they were judged with, and mean ± deviation over seeds.
+
+    Runs are averaged if they share every setting that decides the result but the seed, and were scored alike: with
+    one extractor, real split, number of samples and step. Why others were not is said.
+
+    Raises:
+        UserError: if a folder is not a run's, or a file in it is damaged.
+    """
+    records = [read_record(folder) for folder in folders]
+    judges: list[str] = []
+    parts = []
+    for kind in (False, True):
+        of_kind = [record for record in records if record.is_classifier == kind]
+        if of_kind:
+            parts.append(_table(of_kind, judges))
+    parts.append("\n".join(f"[{i}] {judge}" for i, judge in enumerate(judges, 1)))
+    parts.append("\n".join(means_over_seeds(records)) or "no two runs differ in the seed alone: nothing is averaged")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _table(records: Sequence[Record], judges: list[str]) -> str:
+    """The runs of one trainer; judges that are not in the list yet are added to it."""
+    values = [values_of(record.last) if record.last else {} for record in records]
+    metrics = list(dict.fromkeys(name for of in values for name in of))
+    rows = [["run", "data", "layers", "alpha", "seed", "steps", *metrics, "judged with"]]
+    for record, of in zip(records, values, strict=True):
+        config = record.config
+        rows.append(
+            [
+                record.name,
+                str(config.get("data", MISSING)),
+                ",".join(record.layers) or "none",
+                plain_text(config.get("alpha")) if record.layers else MISSING,
+                plain_text(config.get("seed")),
+                f"{record.step:,}",
+                *(number_text(name, of.get(name)) for name in metrics),
+                _judge_mark(record, judges),
+            ]
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def _judge_mark(record: Record, judges: list[str]) -> str:
+    """The extractor's name and the number of the note that says the rest."""
+    if record.last is None:
+        return "not scored"
+    judge = judge_text(record.last)
+    if judge not in judges:
+        judges.append(judge)
+    mark = f"[{judges.index(judge) + 1}]"
+    return f"{record.last['extractor']['name']} {mark}" if is_manifest(record.last) else mark

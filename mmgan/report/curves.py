@@ -1,0 +1,117 @@
+"""Curves over training as PNG, drawn without a display or any state of matplotlib's."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+Floats = npt.NDArray[np.float64]
+
+COLOURS = ("#1f6fb2", "#d55e00", "#1b9e77", "#7b5ea7", "#8c6d31")
+WINDOWS = 50
+"""Smoothing windows that the length of a run is cut into."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes.
+
+    Attributes:
+        ylabel: with the unit.
+        series: values by name, one a step; NaN where there is none.
+        spread: deviations by the same names, drawn as error bars.
+    """
+
+    ylabel: str
+    series: Mapping[str, Sequence[float]]
+    spread: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+def smoothing_window(count: int) -> int:
+    """Points that are averaged: an odd number, about a fiftieth of all."""
+    return 2 * (count // (2 * WINDOWS)) + 1
+
+
+def moving_mean(values: Floats, window: int) -> Floats:
+    """Mean over the `window` points around each one, fewer at the ends; NaN counts as no point.
+
+    Args:
+        values: (n,).
+        window: odd.
+    """
+    half = window // 2
+    known = np.isfinite(values)
+    sums = np.cumsum(np.concatenate([[0.0], np.where(known, values, 0.0)]))
+    counts = np.cumsum(np.concatenate([[0], known]))
+    at = np.arange(len(values))
+    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
+    count = counts[high] - counts[low]
+    mean = (sums[high] - sums[low]) / np.maximum(count, 1)
+    return np.where(count > 0, mean, np.nan)
+
+
+def loss_curves(steps: Sequence[int], panels: Sequence[Panel], xlabel: str) -> bytes:
+    """Side by side: every value faintly, and its moving mean over it. The axes may cut single outliers off."""
+    figure, axes = _axes(panels, xlabel)
+    window = smoothing_window(len(steps))
+    for ax, panel in zip(axes, panels, strict=True):
+        bounds: list[float] = []
+        for colour, (name, values) in zip(COLOURS, panel.series.items(), strict=False):
+            raw = np.asarray(values, dtype=np.float64)
+            smooth = moving_mean(raw, window)
+            ax.plot(steps, raw, color=colour, alpha=0.22, linewidth=0.7)
+            ax.plot(steps, smooth, color=colour, linewidth=1.6, label=name)
+            bounds += [*np.nanpercentile(raw, [0.5, 99.5]), np.nanmin(smooth), np.nanmax(smooth)]
+        margin = 0.05 * (max(bounds) - min(bounds)) or 0.5
+        ax.set_ylim(min(bounds) - margin, max(bounds) + margin)
+        ax.legend(frameon=False)
+    return _png(figure)
+
+
+def point_curves(steps: Sequence[int], panels: Sequence[Panel], xlabel: str) -> bytes:
+    """Side by side: a marker for each value, joined by lines."""
+    figure, axes = _axes(panels, xlabel)
+    for ax, panel in zip(axes, panels, strict=True):
+        for colour, (name, values) in zip(COLOURS, panel.series.items(), strict=False):
+            ax.errorbar(
+                steps,
+                values,
+                yerr=panel.spread.get(name),
+                color=colour,
+                marker="o",
+                markersize=4,
+                capsize=3,
+                label=name,
+            )
+        if len(panel.series) > 1:
+            ax.legend(frameon=False)
+    return _png(figure)
+
+
+def _axes(panels: Sequence[Panel], xlabel: str) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(10, 3.3), layout="constrained")
+    axes: list[Axes] = list(figure.subplots(1, max(2, len(panels)), squeeze=False)[0])
+    for ax, panel in zip(axes, panels, strict=False):
+        ax.set_xlabel(xlabel)
+        ax.set_ylabel(panel.ylabel)
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        ax.grid(color="0.92")
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+    for ax in axes[len(panels) :]:
+        ax.set_visible(False)
+    return figure, axes[: len(panels)]
+
+
+def _png(figure: Figure) -> bytes:
+    out = io.BytesIO()
+    # Without the library's version in it, the same figure is the same file.
+    FigureCanvasAgg(figure).print_figure(out, format="png", dpi=130, metadata={"Software": None})
+    return out.getvalue()

@@ -1,0 +1,51 @@
+"""Sample grids, small enough to lie in a page."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image, UnidentifiedImageError
+
+from mmgan.errors import UserError
+
+Item = TypeVar("Item")
+
+STRIP = 6
+"""Earlier grids shown at most."""
+
+LARGEST = 400_000
+"""Bytes of a PNG that is put into the page as it lies."""
+
+
+def evenly_spaced(items: Sequence[Item], most: int) -> list[Item]:
+    """At most that many of the items, the first and the last among them, evenly spaced and in order."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
+
+
+def whole_grid(path: Path) -> tuple[bytes, str]:
+    """The file itself, or a JPEG of at most 1024 pixels a side where it is large; with its media type."""
+    if path.stat().st_size <= LARGEST:
+        _ = _open(path)
+        return path.read_bytes(), "image/png"
+    return small_grid(path, 1024)
+
+
+def small_grid(path: Path, side: int = 320) -> tuple[bytes, str]:
+    """A JPEG of at most `side` pixels a side, with its media type."""
+    image = _open(path).convert("RGB")
+    image.thumbnail((side, side), Image.Resampling.BOX)
+    out = io.BytesIO()
+    image.save(out, format="JPEG", quality=88)
+    return out.getvalue(), "image/jpeg"
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image.copy()
+    except (UnidentifiedImageError, OSError) as error:
+        raise UserError(f"{path} cannot be read as an image ({error}): remove it and report again") from None

@@ -1,0 +1,75 @@
+"""Means over seeds, and the reasons for which there is none."""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from mmgan.report.record import Record
+from mmgan.report.scores import judge_of, number_text, plain_text, values_of
+
+WITHOUT_EFFECT = {
+    *("seed", "out", "resume", "overwrite", "dry_run", "data_root", "download", "tracker", "log_every"),
+    *("checkpoint_every", "keep_checkpoints", "sample_every", "score_every"),
+}
+"""Settings that runs to be averaged may differ in."""
+
+HOW_SCORED = {"score_samples", "real_split", "is_splits", "precision_recall", "extractor", "inception_weights"}
+"""Settings of scoring, compared by what scores.json says was done rather than by what config.yaml asked for."""
+
+
+def means_over_seeds(records: Sequence[Record]) -> list[str]:
+    """For each set of runs that share all but the seed: mean ± sample deviation (n - 1), or why there is none."""
+    ordered = sorted(records, key=_setting)
+    groups = [list(group) for _, group in groupby(ordered, key=_setting)]
+    groups.sort(key=lambda group: min(records.index(record) for record in group))
+    return [_line(group) for group in groups if len(group) > 1]
+
+
+def _setting(record: Record) -> str:
+    """What decides a run's result, the seed aside."""
+    apart = WITHOUT_EFFECT if record.is_classifier else WITHOUT_EFFECT | HOW_SCORED
+    return json.dumps({k: v for k, v in record.config.items() if k not in apart}, sort_keys=True, default=str)
+
+
+def _line(group: Sequence[Record]) -> str:
+    record = group[0]
+    alpha = f", alpha {plain_text(record.config.get('alpha'))}" if record.layers else ""
+    what = f"{record.config.get('data')}, layers {','.join(record.layers) or 'none'}{alpha}"
+    seeds = sorted(int(record.config.get("seed", 0)) for record in group)
+    names = ", ".join(record.name for record in group)
+    fault = _fault(group, seeds)
+    if fault:
+        return f"{what}: no mean over {names}: {fault}"
+    parts = []
+    for name in values_of(_last(record)):
+        values = [values_of(_last(record))[name] for record in group]
+        known = [value for value in values if value is not None]
+        mean, sd = statistics.fmean(known), statistics.stdev(known)
+        parts.append(f"{name} {number_text(name, mean)} ± {number_text(name, sd)}")
+    return f"{what}: {', '.join(parts)}  (mean ± sd, n = {len(group)}, seeds {', '.join(map(str, seeds))})"
+
+
+def _fault(group: Sequence[Record], seeds: Sequence[int]) -> str | None:
+    """Why these runs must not be averaged, or None."""
+    for record in group:
+        if record.last is None:
+            return f"{record.name} was not scored"
+        if None in values_of(record.last).values():
+            return f"{record.name} has no scores ({record.last.get('reason')})"
+    if len(set(seeds)) < len(seeds):
+        return f"they do not have {len(seeds)} different seeds ({', '.join(map(str, seeds))})"
+    judges = [judge_of(_last(record)) for record in group]
+    for key in judges[0]:
+        values = list(dict.fromkeys(str(judge.get(key)) for judge in judges))
+        if len(values) > 1:
+            return f"they were scored with different values of {key} ({' and '.join(values)})"
+    if any(values_of(_last(record)).keys() != values_of(_last(group[0])).keys() for record in group):
+        return "they were scored by different measures"
+    return None
+
+
+def _last(record: Record) -> Mapping[str, Any]:
+    assert record.last is not None
+    return record.last

@@ -1,0 +1,166 @@
+"""report.html: a run on one page that needs nothing from elsewhere."""
+
+import shlex
+from collections import Counter
+from pathlib import Path
+
+from mmgan.report.charts import loss_chart, score_chart, validation_chart
+from mmgan.report.curves import smoothing_window
+from mmgan.report.grids import STRIP, evenly_spaced, small_grid, whole_grid
+from mmgan.report.markup import Html, document, picture, table, tag
+from mmgan.report.record import Record, read_record
+from mmgan.report.score_table import provenance, score_section
+from mmgan.report.scores import MISSING, plain_text
+from mmgan.runs.folder import RunFolder
+from mmgan.runs.storage import write_atomically
+
+
+def write_report(folder: RunFolder) -> Path:
+    """Write the run's report.html, whole or not at all, from what its folder holds.
+
+    The page is self-contained: pictures lie in it, it has no script, and it asks no network. Whatever is not there yet
+    (scores, samples) is said to be missing.
+
+    Returns:
+        Its path.
+
+    Raises:
+        UserError: if the folder is not a run's, or a file in it is damaged.
+    """
+    record = read_record(folder)
+    title = f"{record.config.get('data', record.name)}, {_mixing(record)}, seed {record.config.get('seed', MISSING)}"
+    sections = [
+        _heading(record, title),
+        score_section(record, score_chart(record)),
+        _losses(record),
+        _samples(record),
+        _layers(record),
+        _commands(record),
+        provenance(record),
+        _settings(record),
+    ]
+    write_atomically(folder.report_file, document(title, [section for section in sections if section]))
+    return folder.report_file
+
+
+def _mixing(record: Record) -> str:
+    if not record.layers:
+        return "no mixing (baseline)"
+    return f"layers {','.join(record.layers)}, alpha {plain_text(record.config.get('alpha'))}"
+
+
+def _heading(record: Record, title: str) -> Html:
+    config = record.config
+    total = config.get("epochs" if record.is_classifier else "steps")
+    if record.is_classifier:
+        done = f"epoch {record.metrics[-1].get('epoch', MISSING) if record.metrics else 0} of {total}"
+    else:
+        done = f"{record.step:,} of {total:,} generator steps"
+    facts = {
+        "run": record.name,
+        "data": plain_text(config.get("data")),
+        "layers": ", ".join(record.layers) or "none",
+        "alpha": plain_text(config.get("alpha")) if record.layers else MISSING,
+        "seed": plain_text(config.get("seed")),
+        "network": plain_text(config.get("arch")),
+        "trained": done,
+        "images seen": f"{record.metrics[-1].get('images', 0):,}" if record.metrics else "0",
+    }
+    items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
+    return Html(tag("h1", title) + tag("dl", *items, class_="facts"))
+
+
+def _losses(record: Record) -> Html:
+    chart, validation = loss_chart(record), validation_chart(record)
+    if chart is None:
+        return Html(tag("h2", "Losses") + tag("p", "No step has been noted yet.", class_="quiet"))
+    window = smoothing_window(len(record.metrics))
+    note = f"Faint: every step. Strong: mean over {window} steps around. Single outliers may lie beyond the axes."
+    parts = [tag("h2", "Losses"), _figure(chart, "losses by step", note)]
+    if validation is not None:
+        parts.append(_figure(validation, "validation by epoch", "On the validation images."))
+    return Html("".join(parts))
+
+
+def _figure(png: bytes, alt: str, caption: str) -> Html:
+    return tag("figure", picture(png, "image/png", alt, "chart"), tag("figcaption", caption))
+
+
+def _samples(record: Record) -> Html:
+    if record.is_classifier:
+        return Html("")
+    if not record.grids:
+        return Html(tag("h2", "Samples") + tag("p", "No sample grid has been written yet.", class_="quiet"))
+    *earlier, newest = record.grids
+    file = f"samples/{record.grids[newest].name}"
+    caption = f"Generator step {newest:,}; every grid is made from the same latents. The file: {file}"
+    parts = [
+        tag("h2", "Samples"),
+        tag(
+            "figure",
+            picture(*whole_grid(record.grids[newest]), f"samples at step {newest}", "grid"),
+            tag("figcaption", caption),
+        ),
+    ]
+    strip = [
+        tag(
+            "figure",
+            picture(*small_grid(record.grids[step]), f"samples at step {step}"),
+            tag("figcaption", f"step {step:,}"),
+        )
+        for step in evenly_spaced(earlier, STRIP)
+    ]
+    if strip:
+        parts.append(tag("div", *strip, class_="strip"))
+    return Html("".join(parts))
+
+
+def _layers(record: Record) -> Html:
+    """How often each layer was the one that rows were mixed at."""
+    counts = Counter(str(layer) for row in record.metrics for layer in row.get("layers", []))
+    total = counts.total()
+    if not total or not record.layers:
+        return Html("")
+    mixed = total - counts["none"]
+    unit = "plans" if record.is_classifier else "discriminator steps"
+    rows = [
+        [
+            f"layer {name}" if name != "pixel" else name,
+            f"{counts[name]:,}",
+            f"{100 * counts[name] / max(mixed, 1):.1f} %",
+            _bar(counts[name] / max(mixed, 1)),
+        ]
+        for name in record.layers
+    ]
+    expected = f"{100 / len(record.layers):.1f} %"
+    note = f"Of {mixed:,} {unit} that mixed rows. All layers are equally likely: {expected} is expected of each."
+    if counts["none"]:
+        note += f" {counts['none']:,} {unit} mixed nothing (--mix-start, --mix-every)."
+    return Html(tag("h2", "Mixing layers") + table(["layer", unit, "share", ""], rows) + tag("p", note, class_="quiet"))
+
+
+def _bar(share: float) -> Html:
+    return tag("span", class_="bar", style=f"width:{12 * share:.2f}rem")
+
+
+def _commands(record: Record) -> Html:
+    path = str(record.folder.path)
+    train = "mmgan train-classifier" if record.is_classifier else "mmgan train-gan"
+    lines = []
+    if not record.is_finished:
+        lines.append(("go on from the newest checkpoint", [*train.split(), "--resume", "--out", path]))
+    if record.is_classifier:
+        lines.append(("every measure of the paper, on the test set", ["mmgan", "evaluate", path]))
+    else:
+        lines.append(("score", ["mmgan", "score", path]))
+    seed = int(record.config.get("seed", 0)) + 1
+    again = ["--config", str(record.folder.config_file), "--seed", str(seed), "--out", f"{path}-seed{seed}"]
+    lines.append(("the same with another seed", [*train.split(), *again]))
+    width = max(len(shlex.join(words)) for _, words in lines)
+    text = "\n".join(f"{shlex.join(words):{width}}  # {what}" for what, words in lines)
+    return Html(tag("h2", "What to do with it") + tag("pre", text))
+
+
+def _settings(record: Record) -> Html:
+    items = [tag("div", tag("dt", str(name)), tag("dd", plain_text(v))) for name, v in record.config.items()]
+    return Html(tag("h2", "Configuration") + tag("dl", *items, class_="settings"))
