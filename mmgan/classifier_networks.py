@@ -13,8 +13,9 @@ from mmgan.config.parse import parse_config
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.mixing import Mixed
-from mmgan.runs.checkpoints import find_checkpoint, load_network, read_facts
+from mmgan.runs.checkpoints import find_checkpoint
 from mmgan.runs.folder import RunFolder
+from mmgan.runs.loading import load_network, read_facts
 from mmgan.training.average import make_average
 
 

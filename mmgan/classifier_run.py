@@ -17,10 +17,11 @@ from mmgan.errors import UserError
 from mmgan.inputs import load_split
 from mmgan.program import make_accelerator, on_main, show_config
 from mmgan.report import write_report
-from mmgan.runs.checkpoints import Checkpoint, newest_checkpoint
+from mmgan.runs.checkpoints import Checkpoint
 from mmgan.runs.facts import run_facts
 from mmgan.runs.folder import RunFolder
-from mmgan.session import Session
+from mmgan.runs.loading import find_fault
+from mmgan.session import Session, find_resumable
 from mmgan.training.average import make_average
 from mmgan.training.held_out import Result, evaluation_copy, held_out_result
 from mmgan.training.supervised import (
@@ -77,9 +78,8 @@ def run_classifier(config: ClassifierConfig, source: str | None) -> None:
     on_main(accelerator, lambda: folder.check(resume=run.resume, overwrite=run.overwrite))
 
     # The test images are looked at for what is wrong with them now, and used when training is over.
-    images, validation_images = split_validation(
-        check_labelled(load_split(config.data, "train", accelerator)), config.examples.validation, run.seed
-    )
+    both = check_labelled(load_split(config.data, "train", accelerator))
+    images, validation_images = split_validation(both, config.examples.validation, run.seed)
     test_images = check_labelled(load_split(config.data, "test", accelerator))
     if test_images.classes != images.classes:
         raise UserError(f"{images.name}: the classes of the test images are not those of the training images")
@@ -104,9 +104,9 @@ def run_classifier(config: ClassifierConfig, source: str | None) -> None:
         "image_size": images.pixels.shape[-1],
     }
     facts = shape | run_facts(
-        [config.data, config.mix, config.examples, config.network, training, config.adversarial],
+        [config.data, config.mix, config.examples, config.network, training, config.adversarial, config.device],
         seed=run.seed,
-        data_digest=images.digest,
+        data_digest=both.digest,
         processes=accelerator.num_processes,
     )
 
@@ -119,19 +119,21 @@ def run_classifier(config: ClassifierConfig, source: str | None) -> None:
             "epoch": state.step // epoch,
             "validation": None if validation.latest is None else asdict(validation.latest),
         }
-        return Checkpoint(networks, {"optimizer": state.optimizer}, facts | now | session.scaler_facts())
+        return Checkpoint(networks, {"optimizer": state.optimizer}, facts | now | session.session_facts())
 
     session = Session(run, folder, accelerator, checkpoint)
     validation = Validation(state, validation_images, session, epoch)
     if run.resume:
-        newest_checkpoint(folder.checkpoints)
+        find_resumable(folder, accelerator)
     saved = session.begin(
         config, training.epochs * epoch, opening(config, source, images, validation_images, folder, accelerator)
     )
     if saved:
         state.step = saved["step"]
         validation.latest = None if saved["validation"] is None else Result(**saved["validation"])
-        validation.best = on_main(accelerator, lambda: best_so_far(folder))
+        validation.best, fault = on_main(accelerator, lambda: best_so_far(folder))
+        if fault:
+            session.say(f"the best epoch is chosen anew from here: {fault}")
     with session:
         train_classifier(
             state,
@@ -218,10 +220,14 @@ def make_attack(settings: AdversarialSettings) -> Attack | None:
     return attack
 
 
-def best_so_far(folder: RunFolder) -> tuple[float, float] | None:
-    """Lowest validation error, and of equals the lowest NLL, in metrics.jsonl."""
+def best_so_far(folder: RunFolder) -> tuple[tuple[float, float] | None, str | None]:
+    """Lowest validation error, and of equals the lowest NLL, in metrics.jsonl; or None and why the weights of that
+    epoch cannot be had."""
+    best = folder.checkpoints / "best"
     rows = [row for row in folder.read_metrics() if "val_nll" in row]
-    return min(((row["val_error_percent"], row["val_nll"]) for row in rows), default=None)
+    if rows and (fault := find_fault(best)):
+        return None, f"{best}: {fault}"
+    return min(((row["val_error_percent"], row["val_nll"]) for row in rows), default=None), None
 
 
 def default_folder(config: ClassifierConfig) -> str:

@@ -1,4 +1,4 @@
-"""The one exception that users see as a single line."""
+"""The exceptions that users see as a single line."""
 
 
 class UserError(ValueError):
@@ -11,3 +11,9 @@ class UserError(ValueError):
 
 class TrainingFailed(RuntimeError):
     """A run that cannot go on: its numbers are no longer finite. One line; the command line exits with code 1."""
+
+
+class StorageFailed(RuntimeError):
+    """A file of the run could not be written: the disk is full, the folder is gone. One line that names the file; the
+    command line exits with code 1, and what was written before stands.
+    """

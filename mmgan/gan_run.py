@@ -10,16 +10,16 @@ from mmgan.config.parse import flat
 from mmgan.data import Batches, Images, check_dataset_name, make_batches
 from mmgan.errors import UserError
 from mmgan.gan_networks import build_networks
-from mmgan.gan_scores import GanScorer, check_scoring, make_scorer, summary
+from mmgan.gan_scores import GanScorer, check_scoring, cut_scores, make_scorer, summary
 from mmgan.inputs import load_split
 from mmgan.program import make_accelerator, on_main, show_config, where
 from mmgan.report import write_report
-from mmgan.runs.checkpoints import Checkpoint, newest_checkpoint, step_name
+from mmgan.runs.checkpoints import Checkpoint, step_name
 from mmgan.runs.facts import run_facts
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.pictures import save_grid
 from mmgan.scoring import image_source
-from mmgan.session import Session
+from mmgan.session import Session, find_resumable
 from mmgan.training.average import make_average
 from mmgan.training.gan import GanState, make_optimizer, make_policy, sampling_generator, train_gan
 from mmgan.training.tasks import Task
@@ -41,18 +41,29 @@ class GanTasks:
         """A grid of samples from the same latents each time."""
         accelerator, config = self.session.accelerator, self.config
         generator = sampling_generator(self.state, accelerator)
-        if accelerator.is_main_process:
+
+        def save() -> None:
             source = image_source(generator, config.networks.latent_dim, config.run.seed, accelerator.device)
             save_grid(source(0, GRID), self.session.folder.samples / f"{step_name(step)}.png")
+
+        on_main(accelerator, save)
 
     def score(self, step: int) -> None:
         """Score the generator, note it in scores.json, and keep the weights of the lowest FID as checkpoints/best."""
         assert self.scorer is not None
         generator = sampling_generator(self.state, self.session.accelerator)
-        best = self.scorer.score(generator, step, self.session.folder)
+        best = self.scorer.score(generator, step, self.session.folder, self.session.changed)
         self.session.say(self.scorer.line)
         if best:
             self.session.save("best", self.session.checkpoint())
+
+    def catch_up(self, step: int) -> None:
+        """After a resume: forget scores of later steps, and score now if the run died between the checkpoint of this
+        step and its score."""
+        folder, every = self.session.folder, self.config.score.score_every
+        missing = on_main(self.session.accelerator, lambda: cut_scores(folder, step))
+        if missing and self.scorer is not None and Task(self.score, every).due(step, self.config.training.steps):
+            self.score(step)
 
 
 def run_gan(config: GanConfig, source: str | None) -> None:
@@ -82,13 +93,13 @@ def run_gan(config: GanConfig, source: str | None) -> None:
         return
     channels, image_size = image_shape(images)
     facts = run_facts(
-        [config.data, config.mix, config.networks, config.training],
+        [config.data, config.mix, config.networks, config.training, config.score, config.device],
         seed=run.seed,
         data_digest=images.digest,
         processes=accelerator.num_processes,
     ) | {"channels": channels, "image_size": image_size}
     if run.resume:  # before the judge is trained
-        newest_checkpoint(folder.checkpoints)
+        find_resumable(folder, accelerator)
     scorer = make_scorer(config, images, accelerator)
 
     def checkpoint() -> Checkpoint:
@@ -97,13 +108,15 @@ def run_gan(config: GanConfig, source: str | None) -> None:
         if state.average is not None:
             networks["generator-average"] = state.average
         optimizers = {"optimizer-g": state.opt_g, "optimizer-d": state.opt_d}
-        return Checkpoint(networks, optimizers, facts | {"step": state.step} | session.scaler_facts())
+        return Checkpoint(networks, optimizers, facts | {"step": state.step} | session.session_facts())
 
     session = Session(run, folder, accelerator, checkpoint)
     saved = session.begin(config, config.training.steps, opening(config, source, images, folder, accelerator))
     state.step = saved["step"] if saved else 0
     tasks = GanTasks(config, state, scorer, session)
     with session:
+        if saved:
+            tasks.catch_up(state.step)
         train_gan(
             state,
             batches,

@@ -1,5 +1,6 @@
 """Scores of a GAN run: which extractor, when, and what is written down."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mmgan.data.cache import cache_folder
 from mmgan.errors import UserError
 from mmgan.inputs import load_split
 from mmgan.judges import JUDGED, judge_extractor
+from mmgan.program import on_main
 from mmgan.runs.folder import RunFolder
 from mmgan.scoring import (
     Extractor,
@@ -66,14 +68,25 @@ class GanScorer:
     reference: Reference | None
     line: str = ""
 
-    def score(self, generator: nn.Module, step: int, folder: RunFolder) -> bool:
-        """Score, write scores.json, and say whether this is the lowest FID so far; the same answer on all processes."""
+    def score(self, generator: nn.Module, step: int, folder: RunFolder, changed: Sequence[str] = ()) -> bool:
+        """Score, write scores.json, and say whether this is the lowest FID so far; the same answer on all processes.
+
+        Args:
+            generator: to be scored.
+            step: its step.
+            folder: the run's.
+            changed: what --allow-changed let pass in the run's life; it stands beside the scores.
+
+        Raises:
+            StorageFailed: on all processes, if scores.json cannot be written.
+        """
         entry = self.entry(generator, step)
-        best = False
-        if self.accelerator.is_main_process:
-            best = _note(entry, folder)
+
+        def note() -> bool:
             self.line = f"step {step}: {one_line(entry)}"
-        return bool(Processes.of(self.accelerator).gather(best)[0])
+            return _note(entry | {"changed": list(changed)}, folder)
+
+        return on_main(self.accelerator, note)
 
     def entry(self, generator: nn.Module, step: int) -> dict[str, Any]:
         """The manifest of this generator's scores; empty on all but the main process."""
@@ -105,10 +118,29 @@ class GanScorer:
 def _note(entry: dict[str, Any], folder: RunFolder) -> bool:
     """Put the entry at the end of scores.json's history; whether it is the best."""
     history = [old for old in folder.read_scores().get("history", []) if old["step"] < entry["step"]] + [entry]
-    finite = [old for old in history if old["scores"][FID] is not None]
-    best = min(finite, key=lambda old: float(old["scores"][FID]), default=None)
+    best = _best(history)
     folder.write_scores({"last": entry, "best": best, "history": history})
     return best is entry
+
+
+def _best(history: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    finite = [entry for entry in history if entry["scores"][FID] is not None]
+    return min(finite, key=lambda entry: float(entry["scores"][FID]), default=None)
+
+
+def cut_scores(folder: RunFolder, step: int) -> bool:
+    """Drop the scores after `step` from scores.json, which a resumed run makes again; whether `step` has none.
+
+    Raises:
+        StorageFailed: if scores.json cannot be written.
+    """
+    history = folder.read_scores().get("history", [])
+    kept = [entry for entry in history if entry["step"] <= step]
+    if len(kept) < len(history) and kept:
+        folder.write_scores({"last": kept[-1], "best": _best(kept), "history": kept})
+    elif len(kept) < len(history):
+        folder.scores_file.unlink()
+    return not kept or kept[-1]["step"] != step
 
 
 def make_scorer(config: GanConfig, images: Images, accelerator: Accelerator) -> GanScorer | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mmgan.errors import TrainingFailed, UserError
+from mmgan.errors import StorageFailed, TrainingFailed, UserError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -24,13 +24,13 @@ def run_program(main: Callable[[Sequence[str]], None], argv: Sequence[str] | Non
     """main(argv), with the errors that are the user's to mend told in one line.
 
     Returns:
-        The exit code: 0, 2 for bad input, 1 for a training that failed.
+        The exit code: 0, 2 for bad input, 1 for a training that failed or a file that could not be written.
     """
     try:
         main(sys.argv[1:] if argv is None else argv)
     except UserError as error:
         return _tell(error, BAD_INPUT)
-    except TrainingFailed as error:
+    except (TrainingFailed, StorageFailed) as error:
         return _tell(error, FAILED)
     return 0
 
@@ -67,18 +67,18 @@ def where(accelerator: "Accelerator") -> str:
 
 
 def on_main(accelerator: "Accelerator", action: Callable[[], Result]) -> Result:
-    """Do it in the main process alone, and give all processes its result, or its UserError."""
+    """Do it in the main process alone, and give all processes its result, or its UserError or StorageFailed."""
     from accelerate.utils import broadcast_object_list
 
     outcome: list[Any] = [None, None]
     if accelerator.is_main_process:
         try:
             outcome[0] = action()
-        except UserError as error:
-            outcome[1] = str(error)
+        except (UserError, StorageFailed) as error:
+            outcome[1] = error
     broadcast_object_list(outcome)
     if outcome[1] is not None:
-        raise UserError(outcome[1])
+        raise outcome[1]
     result: Result = outcome[0]
     return result
 

@@ -82,7 +82,8 @@ def _main(argv: Sequence[str]) -> None:
     from mmgan.classifier_networks import load_classifier, read_classifier_config
     from mmgan.config.shared import DataSettings
     from mmgan.data import load_images
-    from mmgan.runs.folder import RunFolder, write_atomically
+    from mmgan.runs.folder import RunFolder
+    from mmgan.runs.storage import write_atomically
 
     folder = RunFolder(arguments.run)
     config = read_classifier_config(folder)
@@ -133,6 +134,7 @@ def _main(argv: Sequence[str]) -> None:
         "run": str(folder.path),
         "checkpoint": trained.checkpoint.name,
         "epoch": trained.facts["epoch"],
+        "changed": trained.facts.get("changed", []),
         "data": {"name": test.name, "split": test.split, "digest": test.digest},
         "device": device,
     } | results

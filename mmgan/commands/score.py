@@ -29,6 +29,7 @@ def _main(argv: Sequence[str]) -> None:
     entry = _score_run(arguments) if is_run else _score_folder(arguments)
 
     from mmgan.gan_scores import one_line
+    from mmgan.runs.storage import write_atomically
 
     print(one_line(entry))
     real = entry["real"]
@@ -36,7 +37,7 @@ def _main(argv: Sequence[str]) -> None:
     for note in entry["notes"]:
         print(f"note: {note}")
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(entry, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_atomically(Path(arguments.json), json.dumps(entry, indent=2, allow_nan=False) + "\n")
         print(arguments.json)
 
 
@@ -73,6 +74,7 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     from mmgan.gan_scores import check_scoring, make_scorer
     from mmgan.inputs import load_split
     from mmgan.runs.folder import RunFolder
+    from mmgan.runs.loading import read_facts
 
     folder = RunFolder(arguments.target)
     config = read_gan_config(folder)
@@ -92,11 +94,12 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     run = config.run if arguments.seed is None else replace(config.run, seed=arguments.seed)
     config = replace(config, score=score, data=data, run=run)
     check_scoring(config)
-    generator, _, step, _ = load_generator(folder, arguments.checkpoint)
+    generator, _, step, checkpoint = load_generator(folder, arguments.checkpoint)
     accelerator = Accelerator()
     scorer = make_scorer(config, load_split(data, "train", accelerator), accelerator)
     assert scorer is not None  # score_every is 1
-    return scorer.entry(generator.to(accelerator.device), step)
+    changed = read_facts(checkpoint).get("changed", [])
+    return scorer.entry(generator.to(accelerator.device), step) | {"changed": changed}
 
 
 def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -35,6 +35,9 @@ class RunSettings:
     out: str | None = setting(None, "run folder; unset: runs/<data>-<layers>-seed<seed>")
     seed: int = setting(0, "all random draws are a function of it")
     resume: bool = setting(False, "go on from the run folder's newest checkpoint")
+    allow_changed: bool = setting(
+        False, "with --resume: go on under other settings, data, processes or versions, and say so in scores.json"
+    )
     overwrite: bool = setting(False, "replace the run that the run folder holds")
     checkpoint_every: int = setting(1000, "steps (classifier: epochs) between checkpoints; 0: none but the last")
     keep_checkpoints: int = setting(2, "how many checkpoints are kept, the best one aside")

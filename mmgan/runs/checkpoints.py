@@ -1,12 +1,13 @@
 """Checkpoints: a folder each, whole or not there.
 
-A checkpoint is written into a folder beside its place, its manifest (the SHA-256 of every file) last, and then renamed.
-Weights are safetensors; the rest loads with weights_only=True, so that loading a run never executes code from it.
+A checkpoint is written into a folder beside its place, every file flushed, its manifest (the SHA-256 of every file)
+last, and then renamed; the parent folder is flushed before anything older goes. Weights are safetensors; the rest loads
+with weights_only=True, so that loading a run never executes code from it.
 """
 
-import hashlib
+import io
 import json
-import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mmgan.errors import UserError
+from mmgan.runs.loading import MANIFEST, STATE, find_fault
+from mmgan.runs.storage import flush_folder, storing, write_flushed
 
-MANIFEST = "manifest.json"
-STATE = "state.json"
+NUMBERED = re.compile(r"step-(\d{8,})")
 
 
 @dataclass(frozen=True)
@@ -43,33 +45,78 @@ def step_name(step: int) -> str:
 
 
 def save_checkpoint(folder: Path, name: str, checkpoint: Checkpoint) -> Path:
-    """Write `folder/name`; one that stands there is replaced only when the new one is whole."""
+    """Write `folder/name`; one that stands there is replaced only when the new one is whole.
+
+    Each file is made in memory first, so that its digest is of what was meant and not of what a disk made of it.
+
+    Raises:
+        StorageFailed: if it cannot be written; what stood there still stands.
+    """
     place, part, old = folder / name, folder / f".{name}.part", folder / f".{name}.old"
-    for leftover in (part, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    part.mkdir(parents=True)
-    for stem, network in checkpoint.networks.items():
-        tensors = {key: value.detach().contiguous() for key, value in network.state_dict().items()}
-        safetensors.torch.save_file(tensors, part / f"{stem}.safetensors")
-    for stem, optimizer in checkpoint.optimizers.items():
-        torch.save(optimizer.state_dict(), part / f"{stem}.pt")
-    (part / STATE).write_text(json.dumps(dict(checkpoint.facts), indent=2) + "\n", encoding="utf-8")
-    digests = {path.name: _sha256(path) for path in sorted(part.iterdir())}
-    (part / MANIFEST).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
-    for path in part.iterdir():
-        _flush(path)
-    if place.exists():
-        place.rename(old)
-    part.rename(place)
-    _flush(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with storing(place):
+        recover_checkpoints(folder)
+        part.mkdir()  # not its parents: a run folder that vanished is not to come back with a checkpoint alone
+        try:
+            digests = {}
+            for stem, network in checkpoint.networks.items():
+                tensors = {key: value.detach().contiguous() for key, value in network.state_dict().items()}
+                file = part / f"{stem}.safetensors"
+                digests[file.name] = write_flushed(file, safetensors.torch.save(tensors))
+            for stem, optimizer in checkpoint.optimizers.items():
+                buffer = io.BytesIO()
+                torch.save(optimizer.state_dict(), buffer)
+                file = part / f"{stem}.pt"
+                digests[file.name] = write_flushed(file, buffer.getvalue())
+            digests[STATE] = write_flushed(part / STATE, _json(dict(checkpoint.facts)))
+            write_flushed(part / MANIFEST, _json(digests))
+            flush_folder(part)
+            if place.exists():
+                place.rename(old)
+            part.rename(place)
+            flush_folder(folder)
+        except OSError:
+            shutil.rmtree(part, ignore_errors=True)  # gives its room back
+            if old.exists() and not place.exists():
+                old.rename(place)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     return place
 
 
-def prune_checkpoints(folder: Path, keep: int) -> None:
-    """Remove all but the newest `keep` numbered checkpoints."""
-    for path in sorted(folder.glob("step-*"))[:-keep]:
-        shutil.rmtree(path)
+def recover_checkpoints(folder: Path) -> None:
+    """Clear away what a process that was killed left half done: a new checkpoint that was not yet whole goes, and one
+    that was just being replaced comes back."""
+    for old in folder.glob(".*.old"):
+        place = folder / old.name[1:].removesuffix(".old")
+        if place.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(place)
+    for part in folder.glob(".*.part"):
+        shutil.rmtree(part)
+
+
+def prune_checkpoints(folder: Path, keep: int, step: int) -> None:
+    """Remove all but the newest `keep` numbered checkpoints up to `step`.
+
+    Later ones are what a resumed run could not trust: they must not count, or they would push out good ones.
+
+    Raises:
+        StorageFailed: if one cannot be removed.
+    """
+    with storing(folder):
+        for path in [path for path in numbered_checkpoints(folder) if _step_of(path) <= step][keep:]:
+            shutil.rmtree(path)
+
+
+def numbered_checkpoints(folder: Path) -> list[Path]:
+    """The folders of numbered checkpoints, newest first."""
+    found = [path for path in folder.glob("step-*") if NUMBERED.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=_step_of, reverse=True)
+
+
+def _step_of(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path, list[str]]:
@@ -79,7 +126,7 @@ def newest_checkpoint(folder: Path) -> tuple[Path, list[str]]:
         UserError: if none does; the message says what is wrong with each.
     """
     faults: list[str] = []
-    for path in sorted(folder.glob("step-*"), reverse=True):
+    for path in numbered_checkpoints(folder):
         fault = find_fault(path)
         if fault is None:
             return path, faults
@@ -99,7 +146,9 @@ def find_checkpoint(folder: Path, which: str) -> Path:
     """
     if which == "last":
         return newest_checkpoint(folder)[0]
-    path = folder / which
+    path, old = folder / which, folder / f".{which}.old"
+    if Path(which).name == which and not path.is_dir() and old.is_dir():
+        path = old  # a run was killed while it replaced this one
     if not path.is_dir() or Path(which).name != which:
         names = ", ".join(sorted(p.name for p in folder.glob("[!.]*"))) or "none"
         raise UserError(f"there is no checkpoint '{which}' in {folder}: choose last or one of {names}")
@@ -108,66 +157,5 @@ def find_checkpoint(folder: Path, which: str) -> Path:
     return path
 
 
-def find_fault(checkpoint: Path) -> str | None:
-    """What is wrong with a checkpoint, or None."""
-    try:
-        digests = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
-        for name, digest in digests.items():
-            if Path(name).name != name or not (checkpoint / name).is_file():
-                return f"{name} is missing"
-            if _sha256(checkpoint / name) != digest:
-                return f"{name} does not have the content it was saved with"
-    except (OSError, ValueError, AttributeError) as error:
-        return f"its {MANIFEST} cannot be read ({error})"
-    return None
-
-
-def read_facts(checkpoint: Path) -> dict[str, Any]:
-    """The plain values that were saved with a checkpoint."""
-    facts: dict[str, Any] = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
-    return facts
-
-
-def load_network(checkpoint: Path, stem: str, network: nn.Module) -> None:
-    """Load weights into a network of the same architecture.
-
-    Raises:
-        UserError: if the file is missing, or its names or shapes are not the network's; the first difference is named.
-    """
-    path = checkpoint / f"{stem}.safetensors"
-    if not path.is_file():
-        raise UserError(f"{path} is missing: the checkpoint is of another kind of run, or incomplete")
-    tensors = safetensors.torch.load_file(path)
-    difference = _difference(tensors, network.state_dict())
-    if difference:
-        raise UserError(
-            f"{path} is of another architecture: {difference}; use the settings that the run was started with"
-        )
-    network.load_state_dict(tensors)
-
-
-def load_optimizer(checkpoint: Path, stem: str, optimizer: torch.optim.Optimizer) -> None:
-    """Load an optimizer's state; weights_only, so that nothing in the file is executed."""
-    optimizer.load_state_dict(torch.load(checkpoint / f"{stem}.pt", map_location="cpu", weights_only=True))
-
-
-def _difference(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
-    for name in sorted(saved.keys() ^ wanted.keys()):
-        return f"'{name}' is {'only in the file' if name in saved else 'not in the file'}"
-    for name, tensor in wanted.items():
-        if saved[name].shape != tensor.shape:
-            return f"'{name}' has shape {tuple(saved[name].shape)}, not {tuple(tensor.shape)}"
-    return None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _json(values: Mapping[str, Any]) -> bytes:
+    return (json.dumps(values, indent=2) + "\n").encode()

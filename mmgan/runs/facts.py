@@ -22,27 +22,48 @@ def run_facts(groups: Sequence[Any], *, seed: int, data_digest: str, processes: 
         settings |= {
             k: v if v is None or isinstance(v, (bool, int, float)) else str(v) for k, v in asdict(group).items()
         }
-    return {"settings": settings, "data_digest": data_digest, "processes": processes, "mmgan": version("mmgan")}
+    versions = {package: version(package) for package in ("mmgan", "torch")}
+    return {"settings": settings, "data_digest": data_digest, "processes": processes} | versions
 
 
-IRRELEVANT = ("data_root", "download")
-"""Settings that may change: where data lies does not matter, its digest does."""
+IRRELEVANT = ("data_root", "download", "score_every", "sample_every", "inception_weights")
+"""Settings that may change: where data lies and how often a run is watched. Of data the digest matters, and a score
+stands beside the digest of the weights that it was made with."""
+
+NAMES = {
+    "data_digest": "the data's digest",
+    "processes": "the number of processes",
+    "mmgan": "mmgan's version",
+    "torch": "torch's version",
+}
 
 
-def refuse_changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def list_changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Every difference between the conditions a checkpoint was made under and those of now, a line each."""
+    before, after = _plain(saved), _plain(now)
+    return [
+        f"{NAMES.get(key, key)} was {before.get(key)}, is {after.get(key)}"
+        for key in [*after, *(key for key in before if key not in after)]
+        if before.get(key) != after.get(key)
+    ]
+
+
+def refuse_changes(changes: Sequence[str]) -> None:
     """Refuse to go on with a run under other conditions than it was started with.
 
     Raises:
-        UserError: listing every difference.
+        UserError: listing every difference, if there is one.
     """
-    before, after = _plain(saved), _plain(now)
-    changes = [
-        f"{key} was {before.get(key)}, is {after.get(key)}" for key in after if before.get(key) != after.get(key)
-    ]
     if changes:
-        raise UserError(f"the run cannot be resumed with other settings: {'; '.join(changes)}")
+        raise UserError(
+            f"the run cannot be resumed with other settings: {'; '.join(changes)}; go on all the same with"
+            " --allow-changed, which is then said in scores.json"
+        )
 
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    settings = {key: value for key, value in facts["settings"].items() if key not in IRRELEVANT}
-    return settings | {key: facts[key] for key in ("data_digest", "processes", "mmgan")}
+    settings = facts.get("settings")
+    plain = settings if isinstance(settings, Mapping) else {}
+    return {key: value for key, value in plain.items() if key not in IRRELEVANT} | {
+        key: facts.get(key) for key in NAMES
+    }

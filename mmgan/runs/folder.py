@@ -1,5 +1,6 @@
 """A run's folder: where everything that it leaves behind lies."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -10,6 +11,10 @@ from typing import Any
 import yaml
 
 from mmgan.errors import UserError
+from mmgan.runs.storage import flush_folder, storing, write_atomically
+
+UNFINISHED = "config.yaml.part"
+"""What a run leaves behind that was killed in the first moment."""
 
 
 class RunFolder:
@@ -40,7 +45,7 @@ class RunFolder:
             raise UserError(
                 f"there is no run to resume in {self.path}: name its folder with --out, or leave --resume out"
             )
-        occupied = self.path.is_dir() and any(self.path.iterdir())
+        occupied = self.path.is_dir() and any(path.name != UNFINISHED for path in self.path.iterdir())
         if occupied and holds_run and not (resume or overwrite):
             raise UserError(
                 f"{self.path} already holds a run: --resume goes on, --overwrite replaces it, --out names another"
@@ -59,63 +64,141 @@ class RunFolder:
             )
 
     def start(self, config: Mapping[str, Any], *, overwrite: bool) -> None:
-        """Make the folder and write config.yaml; with `overwrite`, what an earlier run left there goes first."""
-        if overwrite and self.config_file.is_file():
-            shutil.rmtree(self.path)
-        self.samples.mkdir(parents=True, exist_ok=True)
-        self.checkpoints.mkdir(exist_ok=True)
+        """Make the folder and write config.yaml; with `overwrite`, what an earlier run left there goes first.
+
+        There is no moment at which a folder that holds anything else holds no config.yaml: a run that is killed here
+        can be started again.
+
+        Raises:
+            StorageFailed: if it cannot be written.
+        """
+        with storing(self.path):
+            if overwrite and self.config_file.is_file():
+                for path in self.path.iterdir():
+                    if path.is_dir() and not path.is_symlink():
+                        shutil.rmtree(path)
+                    elif path != self.config_file:
+                        path.unlink()
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.write_config(config)
+            self.samples.mkdir(exist_ok=True)
+            self.checkpoints.mkdir(exist_ok=True)
+            flush_folder(self.path)
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """config.yaml, whole or not at all.
+
+        Raises:
+            StorageFailed: if it cannot be written.
+        """
         write_atomically(self.config_file, yaml.safe_dump(dict(config), sort_keys=False))
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """One line a step at the end of metrics.jsonl."""
-        with self.metrics_file.open("a", encoding="utf-8") as file:
+        """One line a step at the end of metrics.jsonl.
+
+        Raises:
+            StorageFailed: if they cannot be written.
+        """
+        with storing(self.metrics_file), self.metrics_file.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
 
-    def cut_metrics(self, step: int) -> None:
-        """Drop the lines after `step`, which a resumed run writes again."""
-        if self.metrics_file.is_file():
-            kept = [line for line in self._metric_lines() if json.loads(line)["step"] <= step]
-            write_atomically(self.metrics_file, "".join(kept))
+    def seal_metrics(self) -> str:
+        """Make all lines durable, as those up to a checkpoint must be before it is.
 
-    def _metric_lines(self) -> list[str]:
+        Returns:
+            The SHA-256 of the file.
+
+        Raises:
+            StorageFailed: if the disk refuses, or the file is gone.
+        """
+        with storing(self.metrics_file), self.metrics_file.open("rb") as file:
+            os.fsync(file.fileno())
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def find_metrics_fault(self, step: int, digest: str) -> str | None:
+        """What is wrong with the lines of the steps 1 to `step`, whose SHA-256 was `digest`; or None."""
+        content = self.metrics_file.read_bytes() if self.metrics_file.is_file() else b""
+        lines = content.splitlines(keepends=True)[:step]
+        if hashlib.sha256(b"".join(lines)).hexdigest() == digest:
+            return None
+        return f"{self.metrics_file} does not have the lines that it had at step {step}"
+
+    def cut_metrics(self, step: int) -> None:
+        """Drop the lines after `step`, which a resumed run writes again, and any that is damaged.
+
+        Raises:
+            StorageFailed: if it cannot be written.
+        """
+        kept = []
+        for line in self._metric_lines():
+            row = _row(line)
+            if row is not None and row["step"] <= step:
+                kept.append(line)
+        write_atomically(self.metrics_file, b"".join(kept))
+
+    def _metric_lines(self) -> list[bytes]:
         """The whole lines; a run that was killed may leave a torn last one, which is dropped."""
-        lines = self.metrics_file.read_text(encoding="utf-8").splitlines(keepends=True)
-        return lines if not lines or lines[-1].endswith("\n") else lines[:-1]
+        lines = self.metrics_file.read_bytes().splitlines(keepends=True) if self.metrics_file.is_file() else []
+        return lines if not lines or lines[-1].endswith(b"\n") else lines[:-1]
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All lines of metrics.jsonl, oldest first; empty where there are none yet."""
-        return [json.loads(line) for line in self._metric_lines()] if self.metrics_file.is_file() else []
+        """All lines of metrics.jsonl, oldest first; empty where there are none yet.
+
+        Raises:
+            UserError: if one is damaged; it is named.
+        """
+        rows = []
+        for number, line in enumerate(self._metric_lines(), 1):
+            if (row := _row(line)) is None:
+                raise UserError(f"{self.metrics_file} is damaged at line {number}: put it back as the run left it")
+            rows.append(row)
+        return rows
 
     def read_config(self) -> dict[str, Any]:
         """What config.yaml holds.
 
         Raises:
-            UserError: if the folder is not a run's.
+            UserError: if the folder is not a run's, or the file is damaged or holds more than plain values.
         """
         if not self.config_file.is_file():
             raise UserError(f"{self.path} is not a run folder: it holds no config.yaml")
-        values = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        try:
+            values = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{self.config_file} is not a YAML file: {' '.join(str(error).split())}") from None
         if not isinstance(values, dict):
             raise UserError(f"{self.config_file} is damaged: it must hold 'name: value' lines")
         return values
 
     def write_scores(self, scores: Mapping[str, Any]) -> None:
-        """scores.json, whole or not at all."""
+        """scores.json, whole or not at all.
+
+        Raises:
+            StorageFailed: if it cannot be written.
+        """
         write_atomically(self.scores_file, json.dumps(scores, indent=2, allow_nan=False) + "\n")
 
     def read_scores(self) -> dict[str, Any]:
-        """What scores.json holds, or nothing."""
+        """What scores.json holds, or nothing.
+
+        Raises:
+            UserError: if it is damaged.
+        """
         if not self.scores_file.is_file():
             return {}
-        values: dict[str, Any] = json.loads(self.scores_file.read_text(encoding="utf-8"))
+        try:
+            values = json.loads(self.scores_file.read_bytes())
+        except ValueError as error:
+            raise UserError(f"{self.scores_file} is damaged ({error}): put it back, or remove it") from None
+        if not isinstance(values, dict):
+            raise UserError(f"{self.scores_file} is damaged (it holds no object): put it back, or remove it")
         return values
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write beside the file and rename: a reader sees the old text or the new, never a part."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+def _row(line: bytes) -> dict[str, Any] | None:
+    """A line of metrics.jsonl, or None where it is none."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None

@@ -1,0 +1,109 @@
+"""Reading checkpoints, whoever may have written them: nothing in them is executed, and nothing outside them is read."""
+
+import hashlib
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from mmgan.errors import UserError
+
+MANIFEST = "manifest.json"
+STATE = "state.json"
+
+
+def find_fault(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint, or None."""
+    try:
+        digests = json.loads((checkpoint / MANIFEST).read_bytes())
+        for name, digest in digests.items():
+            if Path(name).name != name:
+                return f"its {MANIFEST} names '{name}', which is no file of a checkpoint"
+            if not (checkpoint / name).is_file() or (checkpoint / name).is_symlink():
+                return f"{name} is missing"
+            if _sha256(checkpoint / name) != digest:
+                return f"{name} does not have the content it was saved with"
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        return f"its {MANIFEST} cannot be read ({' '.join(str(error).split())})"
+    if STATE not in digests:
+        return f"its {MANIFEST} does not name {STATE}"
+    return None
+
+
+def read_facts(checkpoint: Path) -> dict[str, Any]:
+    """The plain values that were saved with a checkpoint.
+
+    Raises:
+        UserError: if they are not a checkpoint's.
+    """
+    path = checkpoint / STATE
+    try:
+        facts = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(facts, dict) or not isinstance(facts.get("step"), int):
+        raise UserError(f"{path} holds no step: it is not the state of a checkpoint")
+    return facts
+
+
+def load_network(checkpoint: Path, stem: str, network: nn.Module) -> None:
+    """Load weights into a network of the same architecture.
+
+    Raises:
+        UserError: if the file is missing or no safetensors file, or its names or shapes are not the network's; the
+            first difference is named.
+    """
+    path = checkpoint / f"{stem}.safetensors"
+    if not path.is_file():
+        raise UserError(f"{path} is missing: the checkpoint is of another kind of run, or incomplete")
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} is not a safetensors file: {' '.join(str(error).split())}") from None
+    difference = _difference(tensors, network.state_dict())
+    if difference:
+        raise UserError(
+            f"{path} is of another architecture: {difference}; use the settings that the run was started with"
+        )
+    network.load_state_dict(tensors)
+
+
+def load_optimizer(checkpoint: Path, stem: str, optimizer: torch.optim.Optimizer) -> None:
+    """Load an optimizer's state; weights_only, so that nothing in the file is executed.
+
+    Raises:
+        UserError: if the file is missing, holds anything but tensors and plain values, or is of another optimizer.
+    """
+    path = checkpoint / f"{stem}.pt"
+    if not path.is_file():
+        raise UserError(f"{path} is missing: the checkpoint holds nothing to go on training from")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{path} is not the state of an optimizer, and was not read further: it is damaged, or holds code"
+        ) from None
+    try:
+        optimizer.load_state_dict(state)
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise UserError(f"{path} is of another optimizer: {' '.join(str(error).split())}") from None
+
+
+def _difference(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
+    for name in sorted(saved.keys() ^ wanted.keys()):
+        return f"'{name}' is {'only in the file' if name in saved else 'not in the file'}"
+    for name, tensor in wanted.items():
+        if saved[name].shape != tensor.shape:
+            return f"'{name}' has shape {tuple(saved[name].shape)}, not {tuple(tensor.shape)}"
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
