@@ -98,6 +98,19 @@ def test_resumed_run_is_the_whole_run(train: Train, tmp_path: Path) -> None:
         assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+def test_a_resumed_run_remembers_its_best_epoch(train: Train, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    assert train(folder.path, "--epochs", "3", "--keep-checkpoints", "9") == 0
+    rows = folder.read_metrics()
+    rows[5] |= {"val_error_percent": 0.0, "val_nll": 0.0}  # the first epoch, which nothing after it can surpass
+    folder.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name in ("step-00000012", "step-00000018"):
+        shutil.rmtree(folder.checkpoints / name)
+    written = (folder.checkpoints / "best").stat().st_ino
+    assert train(folder.path, "--epochs", "3", "--keep-checkpoints", "9", "--resume") == 0
+    assert (folder.checkpoints / "best").stat().st_ino == written
+
+
 def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
     """DDP with the gradient blocked and BatchNorm; 360 test images are a chunk of 250 and one of 110."""
     folder = RunFolder(tmp_path / "run")
