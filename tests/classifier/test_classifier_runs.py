@@ -107,7 +107,7 @@ def test_a_resumed_run_remembers_its_best_epoch(train: Train, tmp_path: Path) ->
     for name in ("step-00000012", "step-00000018"):
         shutil.rmtree(folder.checkpoints / name)
     written = (folder.checkpoints / "best").stat().st_ino
-    assert train(folder.path, "--epochs", "3", "--keep-checkpoints", "9", "--resume") == 0
+    assert train(folder.path, "--epochs", "3", "--keep-checkpoints", "9", "--resume", "--allow-changed") == 0
     assert (folder.checkpoints / "best").stat().st_ino == written
 
 
