@@ -33,12 +33,12 @@ def _table(records: Sequence[Record], judges: list[str]) -> str:
     """The runs of one trainer; judges that are not in the list yet are added to it."""
     values = [values_of(record.last) if record.last else {} for record in records]
     metrics = list(dict.fromkeys(name for of in values for name in of))
-    rows = [["run", "data", "layers", "alpha", "seed", "steps", *metrics, "judged with"]]
+    rows = [["run", "data", "layers", "alpha", "seed", "steps", *metrics, "extractor"]]
     for record, of in zip(records, values, strict=True):
         config = record.config
         rows.append(
             [
-                record.name,
+                str(record.folder.path),
                 str(config.get("data", MISSING)),
                 ",".join(record.layers) or "none",
                 plain_text(config.get("alpha")) if record.layers else MISSING,

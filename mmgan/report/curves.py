@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 Floats = npt.NDArray[np.float64]
 
-COLOURS = ("#1f6fb2", "#d55e00", "#1b9e77", "#7b5ea7", "#8c6d31")
+COLOURS = ("#1f6fb2", "#d55e00", "#1b9e77", "#7b5ea7", "#b8327a")
 WINDOWS = 50
 """Smoothing windows that the length of a run is cut into."""
 
@@ -60,9 +61,11 @@ def loss_curves(steps: Sequence[int], panels: Sequence[Panel], xlabel: str) -> b
     """Side by side: every value faintly, and its moving mean over it. The axes may cut single outliers off."""
     figure, axes = _axes(panels, xlabel)
     window = smoothing_window(len(steps))
+    colours = cycle(COLOURS)
     for ax, panel in zip(axes, panels, strict=True):
         bounds: list[float] = []
-        for colour, (name, values) in zip(COLOURS, panel.series.items(), strict=False):
+        for name, values in panel.series.items():
+            colour = next(colours)
             raw = np.asarray(values, dtype=np.float64)
             smooth = moving_mean(raw, window)
             ax.plot(steps, raw, color=colour, alpha=0.22, linewidth=0.7)
@@ -70,15 +73,17 @@ def loss_curves(steps: Sequence[int], panels: Sequence[Panel], xlabel: str) -> b
             bounds += [*np.nanpercentile(raw, [0.5, 99.5]), np.nanmin(smooth), np.nanmax(smooth)]
         margin = 0.05 * (max(bounds) - min(bounds)) or 0.5
         ax.set_ylim(min(bounds) - margin, max(bounds) + margin)
-        ax.legend(frameon=False)
+        _legend(ax)
     return _png(figure)
 
 
 def point_curves(steps: Sequence[int], panels: Sequence[Panel], xlabel: str) -> bytes:
     """Side by side: a marker for each value, joined by lines."""
     figure, axes = _axes(panels, xlabel)
+    colours = cycle(COLOURS)
     for ax, panel in zip(axes, panels, strict=True):
-        for colour, (name, values) in zip(COLOURS, panel.series.items(), strict=False):
+        for name, values in panel.series.items():
+            colour = next(colours)
             ax.errorbar(
                 steps,
                 values,
@@ -90,7 +95,7 @@ def point_curves(steps: Sequence[int], panels: Sequence[Panel], xlabel: str) -> 
                 label=name,
             )
         if len(panel.series) > 1:
-            ax.legend(frameon=False)
+            _legend(ax)
     return _png(figure)
 
 
@@ -108,6 +113,11 @@ def _axes(panels: Sequence[Panel], xlabel: str) -> tuple[Figure, list[Axes]]:
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
     return figure, axes[: len(panels)]
+
+
+def _legend(ax: Axes) -> None:
+    """Above the axes, where it hides no curve."""
+    ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.2, fontsize=9)
 
 
 def _png(figure: Figure) -> bytes:

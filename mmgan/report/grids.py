@@ -36,7 +36,7 @@ def whole_grid(path: Path) -> tuple[bytes, str]:
 def small_grid(path: Path, side: int = 320) -> tuple[bytes, str]:
     """A JPEG of at most `side` pixels a side, with its media type."""
     image = _open(path).convert("RGB")
-    image.thumbnail((side, side), Image.Resampling.BOX)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     image.save(out, format="JPEG", quality=88)
     return out.getvalue(), "image/jpeg"

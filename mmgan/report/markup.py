@@ -22,8 +22,13 @@ def tag(name: str, *content: str, **attributes: str) -> Html:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], class_: str = "") -> Html:
     """A table whose first column names the row."""
     top = tag("tr", *(tag("th", cell, scope="col") for cell in head))
-    body = [tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in others)) for first, *others in rows]
+    body = [tag("tr", tag("th", first, scope="row"), *(_cell(cell) for cell in others)) for first, *others in rows]
     return tag("div", tag("table", tag("thead", top), tag("tbody", *body), class_=class_), class_="scroll")
+
+
+def _cell(text: str) -> Html:
+    """Numbers are never broken into two lines; longer words may be."""
+    return tag("td", text, class_="number") if text[:1].isdigit() and len(text) < 24 else tag("td", text)
 
 
 def picture(data: bytes, mime: str, alt: str, class_: str = "") -> Html:
@@ -48,7 +53,7 @@ table { border-collapse: collapse; margin: .4rem 0; }
 th, td { padding: .3rem 1.1rem .3rem 0; text-align: left; vertical-align: top; }
 thead th { color: var(--quiet); font-size: .87rem; font-weight: 500; border-bottom: 1px solid var(--line); }
 tbody th { font-weight: 600; } tbody tr + tr > * { border-top: 1px solid #eef1f4; }
-.scores td, .scores tbody th { white-space: nowrap; }
+.scores td.number, .scores tbody th { white-space: nowrap; }
 .bar { display: inline-block; height: .7rem; background: var(--accent); border-radius: 2px; }
 figure { margin: .6rem 0; } img { max-width: 100%; }
 .chart { display: block; width: 100%; } .grid { width: min(100%, 34rem); image-rendering: pixelated; }

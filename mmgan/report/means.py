@@ -38,7 +38,7 @@ def _line(group: Sequence[Record]) -> str:
     alpha = f", alpha {plain_text(record.config.get('alpha'))}" if record.layers else ""
     what = f"{record.config.get('data')}, layers {','.join(record.layers) or 'none'}{alpha}"
     seeds = sorted(int(record.config.get("seed", 0)) for record in group)
-    names = ", ".join(record.name for record in group)
+    names = ", ".join(str(record.folder.path) for record in group)
     fault = _fault(group, seeds)
     if fault:
         return f"{what}: no mean over {names}: {fault}"
@@ -55,9 +55,9 @@ def _fault(group: Sequence[Record], seeds: Sequence[int]) -> str | None:
     """Why these runs must not be averaged, or None."""
     for record in group:
         if record.last is None:
-            return f"{record.name} was not scored"
+            return f"{record.folder.path} was not scored"
         if None in values_of(record.last).values():
-            return f"{record.name} has no scores ({record.last.get('reason')})"
+            return f"{record.folder.path} has no scores ({record.last.get('reason')})"
     if len(set(seeds)) < len(seeds):
         return f"they do not have {len(seeds)} different seeds ({', '.join(map(str, seeds))})"
     judges = [judge_of(_last(record)) for record in group]

@@ -154,10 +154,16 @@ def _commands(record: Record) -> Html:
     else:
         lines.append(("score", ["mmgan", "score", path]))
     seed = int(record.config.get("seed", 0)) + 1
-    again = ["--config", str(record.folder.config_file), "--seed", str(seed), "--out", f"{path}-seed{seed}"]
+    again = [
+        "--config",
+        str(record.folder.config_file),
+        "--seed",
+        str(seed),
+        "--out",
+        f"{path.removesuffix(f'-seed{seed - 1}')}-seed{seed}",
+    ]
     lines.append(("the same with another seed", [*train.split(), *again]))
-    width = max(len(shlex.join(words)) for _, words in lines)
-    text = "\n".join(f"{shlex.join(words):{width}}  # {what}" for what, words in lines)
+    text = "\n\n".join(f"# {what}\n{shlex.join(words)}" for what, words in lines)
     return Html(tag("h2", "What to do with it") + tag("pre", text))
 
 

@@ -62,7 +62,7 @@ def extractor_text(entry: Mapping[str, Any]) -> str:
 def real_text(entry: Mapping[str, Any]) -> str:
     """The real side of the comparison."""
     real = entry["real"]
-    return f"{real['images']:,} images of {real['name']} ({real['split']})"
+    return f"{real['name']} ({real['split']}, {real['images']:,} images)"
 
 
 def judge_of(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+"""Run folders as the trainers leave them, made up without training."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mmgan.runs.folder import RunFolder
+
+GAN_CONFIG: dict[str, Any] = {
+    "mix": "1,2,pixel",
+    "alpha": 0.5,
+    "lam": "uniform",
+    "per": "example",
+    "data": "digits",
+    "data_root": "data",
+    "arch": "resnet",
+    "latent_dim": 32,
+    "steps": 400,
+    "batch_size": 32,
+    "n_dis": 2,
+    "lr": 4.0e-4,
+    "score_samples": 2000,
+    "real_split": "train",
+    "extractor": "classifier",
+    "out": None,
+    "seed": 0,
+}
+
+CLASSIFIER_CONFIG: dict[str, Any] = {
+    "mix": "1,2,pixel",
+    "alpha": 2.0,
+    "data": "digits",
+    "arch": "preactresnet18",
+    "epochs": 4,
+    "batch_size": 100,
+    "lr": 0.1,
+    "seed": 0,
+    "out": None,
+}
+
+
+def manifest(fid: float | None, *, step: int = 400, seed: int = 0, **changes: Any) -> dict[str, Any]:
+    """An entry of scores.json as mmgan.scoring.manifest makes it."""
+    known = fid is not None
+    entry: dict[str, Any] = {
+        "scores": {
+            "inception_score_mean": 100 / (fid + 10) if known else None,
+            "inception_score_std": 0.125 if known else None,
+            "frechet_inception_distance": fid,
+            "kernel_inception_distance_mean": fid / 1000 if known else None,
+            "kernel_inception_distance_std": 0.0005 if known else None,
+        },
+        "reason": None if known else "the generator yields values that are not finite",
+        "notes": [],
+        "extractor": {"name": "classifier:digits", "digest": "0123456789abcdef" * 4, "dims": 64},
+        "samples": 2000,
+        "real": {"name": "digits", "split": "train", "images": 1797},
+        "settings": {"splits": 10, "kid_subsets": 100, "kid_subset_size": 1000, "prc": False, "seed": 2020},
+        "seed": seed,
+        "step": step,
+        "averaged_weights": True,
+        "device": "cpu",
+        "versions": {"mmgan": "0.1.0", "torch": "2.14.1", "torch-fidelity": "0.4.0"},
+    }
+    return entry | changes
+
+
+def gan_rows(steps: int, layers: list[str], n_dis: int = 2) -> list[dict[str, Any]]:
+    """Rows of metrics.jsonl as the GAN trainer writes them."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for step in range(1, steps + 1):
+        real, fake, mixed = (rng.normal(0.69 - 0.2 * math.exp(-step / 60), 0.08) for _ in range(3))
+        rows.append(
+            {
+                "step": step,
+                "images": step * n_dis * 32,
+                "layers": [str(rng.choice(layers or ["none"])) for _ in range(n_dis)],
+                "loss_d": real + fake + (mixed if layers else 0.0),
+                "loss_d_real": real,
+                "loss_d_fake": fake,
+                "loss_d_mixed": mixed if layers else 0.0,
+                "loss_g": rng.normal(0.8 + 0.4 * math.exp(-step / 80), 0.1),
+            }
+        )
+    return rows
+
+
+def write_grid(path: Path, images: np.ndarray, factor: int = 4) -> None:
+    """64 images (64, h, w) in a square, enlarged, as the trainer writes them."""
+    _, h, w = images.shape
+    grid = np.full((8 * (h + 1) + 1, 8 * (w + 1) + 1), 128, np.uint8)
+    for i, image in enumerate(images):
+        y, x = 1 + (i // 8) * (h + 1), 1 + (i % 8) * (w + 1)
+        grid[y : y + h, x : x + w] = image
+    picture = Image.fromarray(grid).convert("RGB")
+    picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST).save(path)
+
+
+def gan_run(
+    path: Path,
+    *,
+    history: list[dict[str, Any]] | None = None,
+    done: int | None = None,
+    grids: tuple[int, ...] = (),
+    **config: Any,
+) -> RunFolder:
+    """A GAN run; `done` steps of config steps are trained, `history` is what was scored, oldest first."""
+    folder = RunFolder(path)
+    config = GAN_CONFIG | {"out": str(path)} | config
+    folder.start(config, overwrite=False)
+    layers = [name for name in config["mix"].split(",") if name != "none"]
+    folder.append_metrics(gan_rows(config["steps"] if done is None else done, layers))
+    for step in grids:
+        noise = np.random.default_rng(step).integers(0, 256, (64, 16, 16), dtype=np.uint8)
+        write_grid(folder.samples / f"step-{step:08d}.png", noise)
+    if history:
+        finite = [entry for entry in history if entry["scores"]["frechet_inception_distance"] is not None]
+        best = min(finite, key=lambda entry: entry["scores"]["frechet_inception_distance"], default=None)
+        folder.write_scores({"last": history[-1], "best": best, "history": history})
+    return folder
