@@ -24,6 +24,7 @@ from mmgan.runs.loading import find_fault
 from mmgan.session import Session, find_resumable
 from mmgan.training.average import make_average
 from mmgan.training.held_out import Result, evaluation_copy, held_out_result
+from mmgan.training.stopping import StopRequests
 from mmgan.training.supervised import (
     Attack,
     ClassifierState,
@@ -60,16 +61,18 @@ class Validation:
         return {"val_error_percent": result.error_percent, "val_nll": result.nll}
 
 
-def run_classifier(config: ClassifierConfig, source: str | None) -> None:
+def run_classifier(config: ClassifierConfig, source: str | None, stop: StopRequests) -> None:
     """Check everything, train, test, and say what came out.
 
     Args:
         config: the settings.
         source: the file given with --config, or None for the embedded default.
+        stop: what signals ask for.
 
     Raises:
         UserError: for what cannot be done as asked, before any training and with nothing overwritten.
-        TrainingFailed: if the loss or a logit stops being finite.
+        TrainingFailed: if a loss, gradient or logit is not finite.
+        Stopped: after a step, when asked to; a checkpoint is kept.
     """
     run, training = config.run, config.training
     folder = RunFolder(run.out or default_folder(config))
@@ -121,7 +124,7 @@ def run_classifier(config: ClassifierConfig, source: str | None) -> None:
         }
         return Checkpoint(networks, {"optimizer": state.optimizer}, facts | now | session.session_facts())
 
-    session = Session(run, folder, accelerator, checkpoint)
+    session = Session(run, folder, accelerator, checkpoint, stop)
     validation = Validation(state, validation_images, session, epoch)
     if run.resume:
         find_resumable(folder, accelerator)
@@ -149,6 +152,8 @@ def run_classifier(config: ClassifierConfig, source: str | None) -> None:
             validate=validation,
             cutout_side=config.examples.cutout,
             attack=make_attack(config.adversarial),
+            skip_non_finite=run.skip_non_finite,
+            check_stop=stop.check,
         )
 
         # The only place where the test images are used.

@@ -1,5 +1,7 @@
 """The exceptions that users see as a single line."""
 
+from signal import Signals
+
 
 class UserError(ValueError):
     """Something the user asked for cannot be done as asked.
@@ -17,3 +19,15 @@ class StorageFailed(RuntimeError):
     """A file of the run could not be written: the disk is full, the folder is gone. One line that names the file; the
     command line exits with code 1, and what was written before stands.
     """
+
+
+class Stopped(Exception):
+    """A signal asked the run to stop, and it did so after a whole step. The command line exits with the signal's code.
+
+    Attributes:
+        signal: the one that was acted on.
+    """
+
+    def __init__(self, signal: Signals) -> None:
+        super().__init__(f"stopped by {signal.name}")
+        self.signal = signal

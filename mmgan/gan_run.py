@@ -22,6 +22,7 @@ from mmgan.scoring import image_source
 from mmgan.session import Session, find_resumable
 from mmgan.training.average import make_average
 from mmgan.training.gan import GanState, make_optimizer, make_policy, sampling_generator, train_gan
+from mmgan.training.stopping import StopRequests
 from mmgan.training.tasks import Task
 
 GRID = 64
@@ -66,16 +67,18 @@ class GanTasks:
             self.score(step)
 
 
-def run_gan(config: GanConfig, source: str | None) -> None:
+def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
     """Check everything, train, score, and say what came out.
 
     Args:
         config: the settings.
         source: the file given with --config, or None for the embedded default.
+        stop: what signals ask for.
 
     Raises:
         UserError: for what cannot be done as asked, before any training and with nothing overwritten.
-        TrainingFailed: if a loss stops being finite.
+        TrainingFailed: if a loss or gradient is not finite.
+        Stopped: after a step, when asked to; a checkpoint is kept.
     """
     run, mix = config.run, config.mix
     folder = RunFolder(run.out or default_folder(config))
@@ -100,7 +103,7 @@ def run_gan(config: GanConfig, source: str | None) -> None:
     ) | {"channels": channels, "image_size": image_size}
     if run.resume:  # before the judge is trained
         find_resumable(folder, accelerator)
-    scorer = make_scorer(config, images, accelerator)
+    scorer = make_scorer(config, images, accelerator, stop)
 
     def checkpoint() -> Checkpoint:
         generator, discriminator = map(accelerator.unwrap_model, (state.generator, state.discriminator))
@@ -110,7 +113,7 @@ def run_gan(config: GanConfig, source: str | None) -> None:
         optimizers = {"optimizer-g": state.opt_g, "optimizer-d": state.opt_d}
         return Checkpoint(networks, optimizers, facts | {"step": state.step} | session.session_facts())
 
-    session = Session(run, folder, accelerator, checkpoint)
+    session = Session(run, folder, accelerator, checkpoint, stop)
     saved = session.begin(config, config.training.steps, opening(config, source, images, folder, accelerator))
     state.step = saved["step"] if saved else 0
     tasks = GanTasks(config, state, scorer, session)
@@ -132,6 +135,8 @@ def run_gan(config: GanConfig, source: str | None) -> None:
                 Task(session.keep_checkpoint, run.checkpoint_every or config.training.steps),
                 Task(tasks.score, config.score.score_every),
             ],
+            skip_non_finite=run.skip_non_finite,
+            check_stop=stop.check,
         )
     if accelerator.is_main_process:
         write_report(folder)

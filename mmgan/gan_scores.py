@@ -1,7 +1,8 @@
 """Scores of a GAN run: which extractor, when, and what is written down."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from mmgan.scoring import (
     real_features,
     score_features,
 )
+from mmgan.training.stopping import StopRequests
 
 FID = "frechet_inception_distance"
 
@@ -57,6 +59,7 @@ class GanScorer:
 
     Attributes:
         reference: the real side; on the main process alone.
+        stop: what signals ask for; None: they are not listened to.
         line: what there is to say of the last scores.
     """
 
@@ -66,6 +69,7 @@ class GanScorer:
     extractor: Extractor
     settings: ScoreSettings
     reference: Reference | None
+    stop: StopRequests | None = None
     line: str = ""
 
     def score(self, generator: nn.Module, step: int, folder: RunFolder, changed: Sequence[str] = ()) -> bool:
@@ -89,9 +93,15 @@ class GanScorer:
         return on_main(self.accelerator, note)
 
     def entry(self, generator: nn.Module, step: int) -> dict[str, Any]:
-        """The manifest of this generator's scores; empty on all but the main process."""
+        """The manifest of this generator's scores; empty on all but the main process.
+
+        Raises:
+            Stopped: between two chunks of samples, on all processes, when asked to.
+        """
         source = image_source(generator, self.config.networks.latent_dim, self.config.run.seed, self.accelerator.device)
         count, processes = self.config.score.score_samples, Processes.of(self.accelerator)
+        if self.stop is not None:
+            processes = replace(processes, gather=partial(self.stop.gather, processes.gather))
         fakes, reason = None, None
         try:
             fakes = extract(source, count, self.extractor, processes, what="samples")
@@ -143,9 +153,11 @@ def cut_scores(folder: RunFolder, step: int) -> bool:
     return not kept or kept[-1]["step"] != step
 
 
-def make_scorer(config: GanConfig, images: Images, accelerator: Accelerator) -> GanScorer | None:
+def make_scorer(
+    config: GanConfig, images: Images, accelerator: Accelerator, stop: StopRequests | None = None
+) -> GanScorer | None:
     """The scorer of a run, its extractor loaded (or trained on first need) and its real features computed; None with
-    score_every 0.
+    score_every 0. With `stop`, scoring ends when signals ask for it.
 
     Raises:
         UserError: if there are too few images for these scores.
@@ -160,7 +172,7 @@ def make_scorer(config: GanConfig, images: Images, accelerator: Accelerator) -> 
     reference = real_features(
         real, extractor, cache_dir=cache_folder() / "features", processes=Processes.of(accelerator)
     )
-    return GanScorer(config, accelerator, real, extractor, settings, reference)
+    return GanScorer(config, accelerator, real, extractor, settings, reference, stop)
 
 
 def make_extractor(config: GanConfig, images: Images, accelerator: Accelerator) -> Extractor:

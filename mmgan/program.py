@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mmgan.errors import StorageFailed, TrainingFailed, UserError
+from mmgan.errors import Stopped, StorageFailed, TrainingFailed, UserError
+from mmgan.training.stopping import EXIT_CODES
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -18,13 +19,15 @@ Result = TypeVar("Result")
 
 BAD_INPUT = 2
 FAILED = 1
+INTERRUPTED = 130
 
 
 def run_program(main: Callable[[Sequence[str]], None], argv: Sequence[str] | None) -> int:
     """main(argv), with the errors that are the user's to mend told in one line.
 
     Returns:
-        The exit code: 0, 2 for bad input, 1 for a training that failed or a file that could not be written.
+        The exit code: 0, 2 for bad input, 1 for a training that failed or a file that could not be written; 143, 130 or
+        0 for a training that SIGTERM, SIGINT or SIGUSR1 stopped.
     """
     try:
         main(sys.argv[1:] if argv is None else argv)
@@ -32,6 +35,10 @@ def run_program(main: Callable[[Sequence[str]], None], argv: Sequence[str] | Non
         return _tell(error, BAD_INPUT)
     except (TrainingFailed, StorageFailed) as error:
         return _tell(error, FAILED)
+    except Stopped as stopped:  # the session has said where it saved
+        return EXIT_CODES[stopped.signal]
+    except KeyboardInterrupt:
+        return _tell(RuntimeError("interrupted"), INTERRUPTED)
     return 0
 
 

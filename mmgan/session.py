@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 from accelerate import Accelerator
 
 from mmgan.config.parse import flat
 from mmgan.config.shared import RunSettings
-from mmgan.errors import UserError
+from mmgan.errors import Stopped, UserError
 from mmgan.program import Console, on_main
 from mmgan.runs.checkpoints import (
     Checkpoint,
@@ -22,6 +23,7 @@ from mmgan.runs.checkpoints import (
 from mmgan.runs.facts import list_changes, refuse_changes
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import load_network, load_optimizer, read_facts
+from mmgan.training.stopping import EXIT_CODES, StopRequests
 
 
 def find_resumable(folder: RunFolder, accelerator: Accelerator) -> tuple[Path, list[str]]:
@@ -50,6 +52,7 @@ class Session:
         folder: the run's.
         accelerator: the run's.
         checkpoint: makes the checkpoint of now; its facts hold what the run must not change under way.
+        stop: what signals ask for.
         console: where lines go, once there is one.
         changed: what --allow-changed let pass so far in the run's life, a line each.
     """
@@ -58,6 +61,7 @@ class Session:
     folder: RunFolder
     accelerator: Accelerator
     checkpoint: Callable[[], Checkpoint]
+    stop: StopRequests
     console: Console | None = None
     changed: list[str] = field(default_factory=list)
 
@@ -156,21 +160,34 @@ class Session:
         ]
 
     def note_metrics(self, rows: list[dict[str, Any]]) -> None:
-        """To metrics.jsonl, the tracker and the progress bar."""
+        """To metrics.jsonl, the tracker and the progress bar; a line for each step that was skipped."""
         on_main(self.accelerator, lambda: self.folder.append_metrics(rows))
+        for row in rows:
+            if "non_finite" in row:
+                self.say(f"step {row['step']}: {row['non_finite']}; updates skipped: {row['skipped']}")
         for row in rows if self.settings.tracker != "none" else []:
             self.accelerator.log({k: v for k, v in row.items() if isinstance(v, (int, float))}, step=row["step"])
         if self.console is not None:
             self.console.show(rows)
 
     def __enter__(self) -> "Session":
+        """From here on there is something to save."""
+        self.stop.share(self.accelerator)
         return self
 
-    def __exit__(self, error: object, *_: object) -> None:
-        """Leave the terminal to what follows, an error's line included."""
+    def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
+        """Keep a checkpoint if the run was asked to stop. Leave the terminal to what follows, an error's line too."""
+        if isinstance(error, Stopped):
+            step = int(self.checkpoint().facts["step"])
+            self.keep_checkpoint(step)
+            self.say(
+                f"stopped by {error.signal.name} after step {step}, exit code {EXIT_CODES[error.signal]}: "
+                f"{'requeue' if error.signal is Signals.SIGUSR1 else 'go on'} with --resume --out {self.folder.path}"
+            )
         if self.console is not None:
             self.console.close()
-        if error is None:  # no process closes its connections while another may still read from them
+        if error is None or isinstance(error, Stopped):
+            # No process closes its connections while another may still read from them.
             self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import parse_config
 from mmgan.program import run_program
+from mmgan.training.stopping import StopRequests
 
 DEFAULT = "configs/gan/digits.yaml"
 DESCRIPTION = (
@@ -20,7 +21,7 @@ DESCRIPTION = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The program. Returns the exit code: 0, 2 for bad input, 1 for a training that failed."""
+    """The program. Returns the exit code, as `run_program` has it."""
     return run_program(_main, argv)
 
 
@@ -28,9 +29,10 @@ def _main(argv: Sequence[str]) -> None:
     config, source = parse_config(
         GanConfig, argv, prog="mmgan train-gan", description=DESCRIPTION, default_config=DEFAULT
     )
-    from mmgan.gan_run import run_gan  # here, so that --help and bad flags do not wait for torch
+    with StopRequests(config.run.stop_deadline) as stop:
+        from mmgan.gan_run import run_gan  # here, so that --help and bad flags do not wait for torch
 
-    run_gan(config, source)
+        run_gan(config, source, stop)
 
 
 if __name__ == "__main__":

@@ -47,10 +47,17 @@ class RunSettings:
     tracker: Literal["none", "tensorboard", "wandb", "comet_ml", "aim", "mlflow", "clearml"] = setting(
         "none", "an Accelerate tracker, installed beside mmgan"
     )
+    stop_deadline: float = setting(
+        25.0, "seconds in which a run that SIGTERM, SIGINT or SIGUSR1 stops saves and ends; launchers kill after 30"
+    )
+    skip_non_finite: int = setting(
+        0, "training steps that may be skipped because a loss or gradient is not finite; 0: the first one ends the run"
+    )
     dry_run: bool = setting(False, "check everything, print the configuration and stop before any work")
 
     def __post_init__(self) -> None:
-        check_range(self, least=0, names=["seed", "checkpoint_every"])
+        check_range(self, least=0, names=["seed", "checkpoint_every", "skip_non_finite"])
+        check_range(self, above=0, names=["stop_deadline"])
         check_range(self, least=1, names=["log_every", "keep_checkpoints"])
 
 

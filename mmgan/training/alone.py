@@ -15,6 +15,7 @@ class Alone:
 
     process_index = 0
     num_processes = 1
+    scaler = None
 
     def __init__(self, device: torch.device | str) -> None:
         self.device = torch.device(device)
@@ -29,4 +30,7 @@ class Alone:
         return torch.nn.utils.clip_grad_norm_(parameters, max_norm)
 
     def reduce(self, tensor: Tensor, reduction: str) -> Tensor:
+        return tensor
+
+    def gather(self, tensor: Tensor) -> Tensor:
         return tensor

@@ -14,9 +14,11 @@ from torch.optim.swa_utils import AveragedModel
 from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import Batches
 from mmgan.draws import torch_stream
+from mmgan.errors import Stopped
 from mmgan.losses import GAN_LOSSES, discriminator_losses
 from mmgan.plan import MixPlan
 from mmgan.policies import RealFakePolicy, real_fake_labels
+from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
 from mmgan.training.tasks import Task, run_due
 
@@ -41,8 +43,8 @@ class GanState:
 
 
 def make_optimizer(network: nn.Module, settings: GanTrainingSettings) -> torch.optim.Optimizer:
-    """Adam as Miyato et al. 2018 have it for both networks."""
-    return torch.optim.Adam(network.parameters(), lr=settings.lr, betas=(settings.beta1, settings.beta2))
+    """Adam as Miyato et al. 2018 have it for both networks; fused, as `Guard` needs it."""
+    return torch.optim.Adam(network.parameters(), lr=settings.lr, betas=(settings.beta1, settings.beta2), fused=True)
 
 
 def make_policy(mix: GanMixSettings) -> RealFakePolicy:
@@ -62,6 +64,8 @@ def train_gan(
     log_every: int,
     on_metrics: Callable[[list[dict[str, Any]]], None],
     tasks: Sequence[Task],
+    skip_non_finite: int = 0,
+    check_stop: Callable[[], None] = lambda: None,
 ) -> None:
     """Train from `state.step` to `settings.steps` generator steps.
 
@@ -73,9 +77,12 @@ def train_gan(
         batches: real images in [-1, 1], by discriminator step.
         on_metrics: gets the rows of the steps since its last call, on every process.
         tasks: run after a step when due, in order, on every process.
+        skip_non_finite: how many steps may be skipped because of losses or gradients that are not finite.
+        check_stop: called after each step but the last, on every process; ends training by raising `Stopped`.
 
     Raises:
-        TrainingFailed: if a loss stops being finite.
+        TrainingFailed: if a loss or gradient is not finite once more than may be skipped. What is not finite never
+            reaches a weight, an optimizer or the average.
     """
     loss = GAN_LOSSES[settings.loss]
     policy, baseline = make_policy(mix), RealFakePolicy("none")
@@ -84,7 +91,10 @@ def train_gan(
     labels = real_fake_labels(b, device)  # (2b,)
     generator = accelerator.unwrap_model(state.generator)
     discriminator = accelerator.unwrap_model(state.discriminator)
-    metrics = Metrics(accelerator)
+    guard_d = Guard("discriminator", state.discriminator, state.opt_d, accelerator, settings.clip_grad)
+    guard_g = Guard("generator", state.generator, state.opt_g, accelerator, settings.clip_grad)
+    statistics = RunningStatistics([generator, discriminator])
+    metrics = Metrics(accelerator, [guard_d, guard_g], on_metrics, skip_non_finite)
 
     def latents(purpose: str, step: int, count: int) -> Tensor:
         stream = torch_stream(seed, purpose, rank, step, device)
@@ -101,6 +111,8 @@ def train_gan(
         for group in [*state.opt_g.param_groups, *state.opt_d.param_groups]:
             group["lr"] = settings.lr * decay
 
+        statistics.keep()
+
         # The discriminator: n_dis times, fakes without gradients, one forward for real, fake and mixed rows.
         terms: list[Tensor] = []
         layers: list[str] = []
@@ -115,11 +127,7 @@ def train_gan(
             if mix.mix_label == "fake":
                 mixed_labels = torch.zeros_like(mixed_labels)
             losses = discriminator_losses(loss, logits.float(), mixed_labels, mix.mix_weight)
-            accelerator.backward(losses.total)
-            if settings.clip_grad:
-                accelerator.clip_grad_norm_(state.discriminator.parameters(), settings.clip_grad)
-            state.opt_d.step()
-            state.opt_d.zero_grad()
+            guard_d.update(losses.total)
             terms.append(torch.stack([losses.total, losses.real, losses.fake, losses.mixed]).detach())
             layers.append(plan.layer)
 
@@ -128,12 +136,9 @@ def train_gan(
         with accelerator.autocast():
             fake = state.generator(latents("latents of g", state.step, b * settings.g_batch_factor))
             loss_g = loss.generator(discriminator(fake).float()).mean()
-        accelerator.backward(loss_g)
-        if settings.clip_grad:
-            accelerator.clip_grad_norm_(state.generator.parameters(), settings.clip_grad)
-        state.opt_g.step()
-        state.opt_g.zero_grad()
+        guard_g.update(loss_g)
         discriminator.requires_grad_(True)
+        statistics.restore(guard_d.skipped + guard_g.skipped > 0)
         if state.average is not None:
             state.average.update_parameters(generator)
         state.step += 1
@@ -152,8 +157,14 @@ def train_gan(
         )
         due = any(task.due(state.step, settings.steps) for task in tasks)
         if due or state.step % log_every == 0 or state.step == settings.steps:
-            on_metrics(metrics.flush())
+            metrics.flush()
         run_due(tasks, state.step, settings.steps)
+        if state.step < settings.steps:
+            try:
+                check_stop()
+            except Stopped:
+                metrics.flush()  # whoever catches it saves
+                raise
 
 
 def sampling_generator(state: GanState, accelerator: Accelerator) -> nn.Module:

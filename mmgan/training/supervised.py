@@ -15,9 +15,11 @@ from torch.optim.swa_utils import AveragedModel
 from mmgan.config.classifier import ClassifierMixSettings, ClassifierTrainingSettings
 from mmgan.data import Batches
 from mmgan.draws import global_stream, torch_stream
+from mmgan.errors import Stopped
 from mmgan.losses import CLASSIFIER_LOSSES
 from mmgan.policies import PermutationPolicy
 from mmgan.training.cutout import cutout
+from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
 from mmgan.training.tasks import Task, run_due
 
@@ -43,14 +45,20 @@ class ClassifierState:
 
 
 def make_optimizer(network: nn.Module, settings: ClassifierTrainingSettings) -> torch.optim.Optimizer:
-    """SGD with momentum (Appendix C)."""
-    return torch.optim.SGD(
+    """SGD with momentum (Appendix C); fused, as `Guard` needs it."""
+    optimizer = torch.optim.SGD(
         network.parameters(),
         lr=settings.lr,
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
         nesterov=settings.nesterov,
+        fused=True,
     )
+    if settings.momentum:
+        # A first step that is left out would leave the buffers that it makes unset; from zeros it gives the same.
+        for parameter in network.parameters():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def make_policy(mix: ClassifierMixSettings) -> PermutationPolicy:
@@ -88,6 +96,8 @@ def train_classifier(
     validate: Callable[[int], dict[str, float]] | None = None,
     cutout_side: int = 0,
     attack: Attack | None = None,
+    skip_non_finite: int = 0,
+    check_stop: Callable[[], None] = lambda: None,
 ) -> None:
     """Train from `state.step` to `settings.epochs` epochs of `batches.steps_per_epoch` steps each.
 
@@ -104,22 +114,29 @@ def train_classifier(
         validate: called with the step after each epoch, on every process; what it returns joins the step's row.
         cutout_side: of the square that cutout puts, in pixels; 0: none.
         attack: makes the adversarial images that are trained on; None: the images themselves.
+        skip_non_finite: how many steps may be skipped because of losses or gradients that are not finite.
+        check_stop: called after each step but the last, on every process; ends training by raising `Stopped`.
 
     Raises:
-        TrainingFailed: if the loss stops being finite.
+        TrainingFailed: if the loss or gradient is not finite once more than may be skipped. What is not finite never
+            reaches a weight, the optimizer or the average.
     """
     loss_of = CLASSIFIER_LOSSES[settings.loss]
     policy = make_policy(mix)
     rank, world_size, device = accelerator.process_index, accelerator.num_processes, accelerator.device
     network = accelerator.unwrap_model(state.network)
     last = settings.epochs * batches.steps_per_epoch
-    metrics = Metrics(accelerator)
+    guard = Guard("classifier", state.network, state.optimizer, accelerator, settings.clip_grad)
+    statistics = RunningStatistics([network])
+    metrics = Metrics(accelerator, [guard], on_metrics, skip_non_finite)
 
     state.network.train()
     while state.step < last:
         lr = learning_rate(state.step, batches.steps_per_epoch, settings)
         for group in state.optimizer.param_groups:
             group["lr"] = lr
+
+        statistics.keep()
 
         # The batch, and what is done to its images.
         x, classes_of_x = batches.batch(state.step)  # (b, c, h, w), (b,)
@@ -136,11 +153,8 @@ def train_classifier(
         with global_stream(seed, "dropout", rank, state.step):  # dropout and noise take no generator of their own
             logits = state.network(x, *plans)  # (b, classes)
         loss = loss_of(logits.float(), y)
-        accelerator.backward(loss)
-        if settings.clip_grad:
-            accelerator.clip_grad_norm_(state.network.parameters(), settings.clip_grad)
-        state.optimizer.step()
-        state.optimizer.zero_grad()
+        guard.update(loss)
+        statistics.restore(guard.skipped > 0)
         if state.average is not None:
             state.average.update_parameters(network)
         state.step += 1
@@ -158,5 +172,11 @@ def train_classifier(
         metrics.add(facts, {"loss": loss})
         due = any(task.due(state.step, last) for task in tasks)
         if due or state.step % log_every == 0 or state.step == last:
-            on_metrics(metrics.flush())
+            metrics.flush()
         run_due(tasks, state.step, last)
+        if state.step < last:
+            try:
+                check_stop()
+            except Stopped:
+                metrics.flush()  # whoever catches it saves
+                raise

@@ -1,0 +1,115 @@
+"""No number that is not finite reaches a weight, an optimizer's state or a running statistic.
+
+Nothing here waits for the device: whether an update is bad stays a tensor there, and the optimizer, which is a fused
+one, leaves everything as it is where that tensor says so. The host reads what happened with the losses, every so many
+steps (`mmgan.training.metrics`).
+
+No communication is added either. A process whose loss is not finite makes its gradients NaN; their average over
+processes, which all processes have, is NaN then, so that all judge the update alike.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.nn.parallel import DistributedDataParallel
+
+INFINITY = float("inf")
+
+
+class Guard:
+    """A network's updates by its optimizer; at most one in flight.
+
+    With fp16 torch's GradScaler leaves updates out by itself: gradients that overflow at one loss scale are nothing to
+    stop for, and are not counted in `local`. Losses are watched all the same.
+
+    Attributes:
+        name: the network's, as messages have it.
+        local: how many updates since `clear` had gradients that are not finite on this process.
+        skipped: how many updates since `clear` were left out, on all processes alike.
+
+    Args:
+        name: the network's.
+        network: as `accelerator.prepare` returned it.
+        optimizer: of its parameters, fused.
+        accelerator: the run's.
+        clip: largest norm of the gradient; 0: not clipped.
+    """
+
+    def __init__(
+        self, name: str, network: nn.Module, optimizer: torch.optim.Optimizer, accelerator: Accelerator, clip: float
+    ) -> None:
+        self.name, self.optimizer, self.accelerator, self.clip = name, optimizer, accelerator, clip
+        self.parameters = list(network.parameters())
+        self.local, self.skipped = (torch.zeros((), device=accelerator.device) for _ in range(2))
+        # What DDP is about to average is seen nowhere else: afterwards all processes have the same.
+        self._unshared: Tensor | None = None
+        if isinstance(network, DistributedDataParallel):
+            self._unshared = torch.zeros((), dtype=torch.bool, device=accelerator.device)
+            network.register_comm_hook(self._unshared, _note_and_average)
+
+    def update(self, loss: Float[Tensor, ""]) -> None:
+        """Gradients of the loss, and the optimizer's step if the loss and they are finite on all processes."""
+        # Times 1 where the loss is finite, which changes no bit; times NaN where it is not.
+        self.accelerator.backward(loss * (loss.detach() * 0 + 1))
+        bad = ~_are_finite(p.grad for p in self.parameters if p.grad is not None)
+        local = bad if self._unshared is None else self._unshared.clone()
+        if self._unshared is not None:
+            self._unshared.zero_()
+        if self.clip:
+            self.accelerator.clip_grad_norm_(self.parameters, self.clip)
+        if self.accelerator.scaler is None:
+            # What torch's GradScaler tells a fused optimizer by: with 1 it leaves weights and state as they are.
+            plain: Any = getattr(self.optimizer, "optimizer", self.optimizer)
+            plain.grad_scale, plain.found_inf = None, bad.float()
+            self.local += local
+        self.skipped += bad
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def clear(self) -> None:
+        """Forget the updates so far."""
+        self.local, self.skipped = torch.zeros_like(self.local), torch.zeros_like(self.skipped)
+
+
+class RunningStatistics:
+    """The buffers that a forward in training mode changes by what flows through: those of BatchNorm and its like."""
+
+    def __init__(self, networks: Iterable[nn.Module]) -> None:
+        # Not those of parametrizations: a spectral norm's vectors depend on the weights alone.
+        self.buffers = [
+            buffer
+            for network in networks
+            for name, buffer in network.named_buffers()
+            if "parametrizations" not in name.split(".")
+        ]
+        self.kept = [buffer.clone() for buffer in self.buffers]
+
+    def keep(self) -> None:
+        """Remember the values of now."""
+        if self.buffers:
+            torch._foreach_copy_(self.kept, self.buffers)
+
+    def restore(self, where: Bool[Tensor, ""]) -> None:
+        """Put the remembered values back where the flag is set."""
+        for buffer, kept in zip(self.buffers, self.kept, strict=True):
+            buffer.copy_(torch.where(where, kept, buffer))
+
+
+def _are_finite(gradients: Iterable[Tensor]) -> Bool[Tensor, ""]:
+    norm: Tensor = torch.nn.utils.get_total_norm(list(gradients), INFINITY)  # the largest magnitude cannot overflow
+    return norm.isfinite()
+
+
+def _note_and_average(
+    unshared: Tensor,
+    bucket: dist.GradBucket,  # type: ignore[name-defined]
+) -> torch.futures.Future[Tensor]:
+    """A communication hook of DDP: note whether a bucket holds what is not finite, then average as DDP does."""
+    unshared.logical_or_(~torch.linalg.vector_norm(bucket.buffer(), INFINITY).isfinite())
+    return allreduce_hook(dist.group.WORLD, bucket)  # type: ignore[arg-type]
