@@ -8,8 +8,8 @@ export MMGAN_DATA ?= $(if $(wildcard $(PREPARE)),$(CURDIR)/.test-data,)
 
 .PHONY: demo test lint bench clean help
 
-help:  ## what can be made
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
+help:  ## say what can be made
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,6 +31,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/.installed  ## what mixing costs a classifier's step, in alternation in one process
+	$(BIN)/python benchmarks/classifier_step.py
 
 data:
 	@if [ -x $(PREPARE) ] && [ "$(MMGAN_DATA)" = "$(CURDIR)/.test-data" ]; then $(PREPARE) $(MMGAN_DATA); fi
