@@ -1,11 +1,9 @@
 """mmgan report RUN...: rewrite each run's report.html, and compare several runs in one table."""
 
-import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
-from mmgan.errors import UserError
+from mmgan.commands.arguments import Parser
 from mmgan.program import run_program
 from mmgan.runs.folder import RunFolder
 
@@ -15,20 +13,13 @@ DESCRIPTION = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    """Tells a bad line as this project does."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; {self.prog} --help shows the usage")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The program. Returns the exit code: 0, or 2 for bad input."""
     return run_program(_main, argv)
 
 
 def _main(argv: Sequence[str]) -> None:
-    parser = _Parser(prog="mmgan report", description=DESCRIPTION)
+    parser = Parser(prog="mmgan report", description=DESCRIPTION)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, as in runs/digits-1+2+pixel-seed0")
     folders = [RunFolder(run) for run in parser.parse_args(argv).runs]
     from mmgan.report import compare, write_report  # here, so that --help does not wait for matplotlib

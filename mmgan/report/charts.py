@@ -6,7 +6,7 @@ from typing import Any
 
 from mmgan.report.curves import Panel, loss_curves, point_curves
 from mmgan.report.record import Record
-from mmgan.report.scores import FID, IS, extractor_text, is_manifest, judge_of
+from mmgan.report.scores import FID, IS, judge_of
 
 GAN_PANELS = (
     ("loss", {"loss_d": "discriminator, all terms", "loss_g": "generator"}),
@@ -29,12 +29,13 @@ def loss_chart(record: Record) -> bytes | None:
 
 
 def validation_chart(record: Record) -> bytes | None:
-    """What a classifier's rows say of its validation images, a panel a value, as PNG; None where they say nothing."""
-    names = sorted({name for row in record.metrics for name in row if name.startswith("val")})
-    rows = [row for row in record.metrics if any(name in row for name in names)]
-    panels = [Panel(name.replace("_", " "), {name: _column(rows, name)}) for name in names]
-    x, xlabel = ("epoch", "epoch") if rows and all("epoch" in row for row in rows) else ("step", record.step_unit)
-    return point_curves([row[x] for row in rows], panels, xlabel) if panels else None
+    """Error and NLL on the validation images by epoch as PNG; None before the first epoch's end."""
+    rows = [row for row in record.metrics if "val_nll" in row]
+    panels = [
+        Panel("validation error (%)", {"error": _column(rows, "val_error_percent")}),
+        Panel("validation NLL (nats)", {"NLL": _column(rows, "val_nll")}),
+    ]
+    return point_curves([row["epoch"] for row in rows], panels, "epoch") if rows else None
 
 
 def score_chart(record: Record) -> bytes | None:
@@ -42,9 +43,9 @@ def score_chart(record: Record) -> bytes | None:
     entries = comparable_history(record)
     if len(entries) < 2:
         return None
-    name = extractor_text(entries[-1]).split(",")[0]
-    fid = [entry["scores"][FID.key] for entry in entries]
-    mean, spread = ([entry["scores"][key] for entry in entries] for key in (IS.key, str(IS.spread)))
+    name = entries[-1]["extractor"]["name"]
+    fid, mean = ([metric.value(entry) or 0.0 for entry in entries] for metric in (FID, IS))
+    spread = [IS.deviation(entry) or 0.0 for entry in entries]
     panels = [
         Panel(f"FID, lower is better\n({name})", {"FID": fid}),
         Panel(f"IS, higher is better\n({name})", {"IS": mean}, {"IS": spread}),
@@ -54,13 +55,12 @@ def score_chart(record: Record) -> bytes | None:
 
 def comparable_history(record: Record) -> list[Mapping[str, Any]]:
     """The scores of the run that were computed as the last one was, those of a non-finite generator left out."""
-    history = [entry for entry in record.scores.get("history", []) if is_manifest(entry)]
+    history = record.scores.get("history", [])
     if not history:
         return []
-    judge = judge_of(history[-1]) | {"step": None}
-    return [
-        entry for entry in history if judge_of(entry) | {"step": None} == judge and entry["scores"][FID.key] is not None
-    ]
+    anywhere = {"step": None, "changes under way": None}
+    judge = judge_of(history[-1]) | anywhere
+    return [entry for entry in history if judge_of(entry) | anywhere == judge and FID.value(entry) is not None]
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mmgan.report.means import means_over_seeds
 from mmgan.report.record import Record, read_record
-from mmgan.report.scores import MISSING, is_manifest, judge_text, number_text, plain_text, values_of
+from mmgan.report.scores import MISSING, is_generated, judge_text, metrics_of, plain_text
 from mmgan.runs.folder import RunFolder
 
 
@@ -31,11 +31,11 @@ def compare(folders: Sequence[RunFolder]) -> str:
 
 def _table(records: Sequence[Record], judges: list[str]) -> str:
     """The runs of one trainer; judges that are not in the list yet are added to it."""
-    values = [values_of(record.last) if record.last else {} for record in records]
-    metrics = list(dict.fromkeys(name for of in values for name in of))
-    rows = [["run", "data", "layers", "alpha", "seed", "steps", *metrics, "extractor"]]
-    for record, of in zip(records, values, strict=True):
-        config = record.config
+    metrics = list(dict.fromkeys(m for record in records if record.last for m in metrics_of(record.last)))
+    last = "tested on" if records[0].is_classifier else "extractor"
+    rows = [["run", "data", "layers", "alpha", "seed", "steps", *(metric.name for metric in metrics), last]]
+    for record in records:
+        config, known = record.config, metrics_of(record.last) if record.last else []
         rows.append(
             [
                 str(record.folder.path),
@@ -44,7 +44,7 @@ def _table(records: Sequence[Record], judges: list[str]) -> str:
                 plain_text(config.get("alpha")) if record.layers else MISSING,
                 plain_text(config.get("seed")),
                 f"{record.step:,}",
-                *(number_text(name, of.get(name)) for name in metrics),
+                *(m.text(m.value(record.last) if record.last and m in known else None) for m in metrics),
                 _judge_mark(record, judges),
             ]
         )
@@ -53,11 +53,12 @@ def _table(records: Sequence[Record], judges: list[str]) -> str:
 
 
 def _judge_mark(record: Record, judges: list[str]) -> str:
-    """The extractor's name and the number of the note that says the rest."""
+    """The extractor's name or the test data's, and the number of the note that says the rest."""
     if record.last is None:
         return "not scored"
     judge = judge_text(record.last)
     if judge not in judges:
         judges.append(judge)
     mark = f"[{judges.index(judge) + 1}]"
-    return f"{record.last['extractor']['name']} {mark}" if is_manifest(record.last) else mark
+    last = record.last
+    return f"{last['extractor']['name'] if is_generated(last) else last['data']['name']} {mark}"

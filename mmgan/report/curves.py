@@ -70,7 +70,7 @@ def loss_curves(steps: Sequence[int], panels: Sequence[Panel], xlabel: str) -> b
             smooth = moving_mean(raw, window)
             ax.plot(steps, raw, color=colour, alpha=0.22, linewidth=0.7)
             ax.plot(steps, smooth, color=colour, linewidth=1.6, label=name)
-            bounds += [*np.nanpercentile(raw, [0.5, 99.5]), np.nanmin(smooth), np.nanmax(smooth)]
+            bounds += np.nanpercentile(raw, [0.5, 99.5]).tolist()
         margin = 0.05 * (max(bounds) - min(bounds)) or 0.5
         ax.set_ylim(min(bounds) - margin, max(bounds) + margin)
         _legend(ax)

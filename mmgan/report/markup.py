@@ -63,7 +63,8 @@ figure { margin: .6rem 0; } img { max-width: 100%; }
 .settings div { display: flex; justify-content: space-between; gap: .8rem; break-inside: avoid;
   border-bottom: 1px solid #eef1f4; padding: .12rem 0; }
 .settings dt { color: var(--quiet); } .settings dd { margin: 0; text-align: right; overflow-wrap: anywhere; }
-pre { background: #f5f7f9; padding: .7rem .9rem; border-radius: 4px; overflow-x: auto; font-size: .87rem; }
+pre { background: #f5f7f9; padding: .7rem .9rem; border-radius: 4px; white-space: pre-wrap; overflow-wrap: anywhere;
+  font-size: .87rem; }
 .warning { border-left: 3px solid #c4572b; padding-left: .7rem; }
 @media print { body { padding: 0; } h2, figure { break-inside: avoid; break-after: avoid; } }
 """)

@@ -7,10 +7,11 @@ from itertools import groupby
 from typing import Any
 
 from mmgan.report.record import Record
-from mmgan.report.scores import judge_of, number_text, plain_text, values_of
+from mmgan.report.scores import judge_of, metrics_of, plain_text
 
 WITHOUT_EFFECT = {
     *("seed", "out", "resume", "overwrite", "dry_run", "data_root", "download", "tracker", "log_every"),
+    *("allow_changed", "stop_deadline"),
     *("checkpoint_every", "keep_checkpoints", "sample_every", "score_every"),
 }
 """Settings that runs to be averaged may differ in."""
@@ -43,11 +44,9 @@ def _line(group: Sequence[Record]) -> str:
     if fault:
         return f"{what}: no mean over {names}: {fault}"
     parts = []
-    for name in values_of(_last(record)):
-        values = [values_of(_last(record))[name] for record in group]
-        known = [value for value in values if value is not None]
-        mean, sd = statistics.fmean(known), statistics.stdev(known)
-        parts.append(f"{name} {number_text(name, mean)} ± {number_text(name, sd)}")
+    for metric in metrics_of(_last(record)):
+        values = [value for record in group if (value := metric.value(_last(record))) is not None]
+        parts.append(f"{metric.name} {metric.text(statistics.fmean(values), statistics.stdev(values))}")
     return f"{what}: {', '.join(parts)}  (mean ± sd, n = {len(group)}, seeds {', '.join(map(str, seeds))})"
 
 
@@ -56,8 +55,8 @@ def _fault(group: Sequence[Record], seeds: Sequence[int]) -> str | None:
     for record in group:
         if record.last is None:
             return f"{record.folder.path} was not scored"
-        if None in values_of(record.last).values():
-            return f"{record.folder.path} has no scores ({record.last.get('reason')})"
+        if record.last.get("reason"):
+            return f"{record.folder.path} has no scores ({record.last['reason']})"
     if len(set(seeds)) < len(seeds):
         return f"they do not have {len(seeds)} different seeds ({', '.join(map(str, seeds))})"
     judges = [judge_of(_last(record)) for record in group]
@@ -65,7 +64,7 @@ def _fault(group: Sequence[Record], seeds: Sequence[int]) -> str | None:
         values = list(dict.fromkeys(str(judge.get(key)) for judge in judges))
         if len(values) > 1:
             return f"they were scored with different values of {key} ({' and '.join(values)})"
-    if any(values_of(_last(record)).keys() != values_of(_last(group[0])).keys() for record in group):
+    if any(metrics_of(_last(record)) != metrics_of(_last(group[0])) for record in group):
         return "they were scored by different measures"
     return None
 

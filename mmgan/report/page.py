@@ -76,6 +76,9 @@ def _losses(record: Record) -> Html:
         return Html(tag("h2", "Losses") + tag("p", "No step has been noted yet.", class_="quiet"))
     window = smoothing_window(len(record.metrics))
     note = f"Faint: every step. Strong: mean over {window} steps around. Single outliers may lie beyond the axes."
+    skipped = sum("non_finite" in row for row in record.metrics)
+    if skipped:
+        note += f" {skipped:,} steps were skipped: a loss or gradient was not finite."
     parts = [tag("h2", "Losses"), _figure(chart, "losses by step", note)]
     if validation is not None:
         parts.append(_figure(validation, "validation by epoch", "On the validation images."))

@@ -1,15 +1,13 @@
 """What a run folder says about its run."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from mmgan.errors import UserError
+from mmgan.report.scores import metrics_of
 from mmgan.runs.folder import RunFolder
-
-Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ class Record:
     @property
     def last(self) -> Mapping[str, Any] | None:
         """The last scores, or None where there are none."""
-        last = self.scores.get("last")
-        return last if isinstance(last, Mapping) else None
+        last: Mapping[str, Any] | None = self.scores.get("last")
+        return last
 
     @property
     def layers(self) -> list[str]:
@@ -76,17 +74,10 @@ def read_record(folder: RunFolder) -> Record:
         for path in sorted(folder.samples.glob("step-*.png"))
         if path.stem.removeprefix("step-").isdecimal()
     }
-    metrics = _sound(folder.metrics_file, folder.read_metrics)
-    scores = _sound(folder.scores_file, folder.read_scores)
-    if not all(isinstance(row, dict) and isinstance(row.get("step"), int) for row in metrics):
-        raise UserError(f"{folder.metrics_file} is damaged: each line must be a JSON object with a 'step'")
-    if not isinstance(scores, dict):
-        raise UserError(f"{folder.scores_file} is damaged: it must hold a JSON object")
+    metrics, scores = folder.read_metrics(), folder.read_scores()
+    for entry in (scores.get("last"), scores.get("best"), *scores.get("history", [])):
+        if entry is not None and not (isinstance(entry, Mapping) and metrics_of(entry)):
+            raise UserError(
+                f"{folder.scores_file} holds no scores that this version of mmgan knows: score the run anew"
+            )
     return Record(folder, config, metrics, scores, grids)
-
-
-def _sound(path: Path, read: Callable[[], Content]) -> Content:
-    try:
-        return read()
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged ({error}): restore it, or resume the run") from None

@@ -9,117 +9,111 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Metric:
-    """One score of generated images.
+    """One number of an entry.
 
     Attributes:
-        name: as the field writes it.
-        key: in the manifest.
-        spread: key of its deviation within one scoring, or None.
+        name: as the field writes it, with its unit where it has one.
+        group, key: where it stands in the entry.
         digits: after the point.
         better: where better values lie, as an arrow.
+        spread: key of its deviation within one scoring, or None.
     """
 
     name: str
+    group: str
     key: str
-    spread: str | None
     digits: int
     better: str
+    spread: str | None = None
 
-    def text(self, entry: Mapping[str, Any]) -> str:
-        """The value, with its deviation where it has one."""
-        value = entry["scores"].get(self.key)
+    def value(self, entry: Mapping[str, Any]) -> float | None:
+        """The value; None if it could not be computed."""
+        value: float | None = entry[self.group][self.key]
+        return value
+
+    def deviation(self, entry: Mapping[str, Any]) -> float | None:
+        """Its deviation within one scoring; None where it has none."""
+        return entry[self.group][self.spread] if self.spread else None
+
+    def text(self, value: float | None, deviation: float | None = None) -> str:
+        """Value ± deviation, with this metric's digits."""
         if value is None:
             return MISSING
-        spread = f" ± {entry['scores'][self.spread]:.{self.digits}f}" if self.spread else ""
-        return f"{value:.{self.digits}f}{spread}"
+        return f"{value:.{self.digits}f}" + ("" if deviation is None else f" ± {deviation:.{self.digits}f}")
 
 
-IS = Metric("IS", "inception_score_mean", "inception_score_std", 3, "↑")
-FID = Metric("FID", "frechet_inception_distance", None, 3, "↓")
-KID = Metric("KID", "kernel_inception_distance_mean", "kernel_inception_distance_std", 5, "↓")
-PRECISION = Metric("precision", "precision", None, 3, "↑")
-RECALL = Metric("recall", "recall", None, 3, "↑")
+IS = Metric("IS", "scores", "inception_score_mean", 3, "↑", "inception_score_std")
+FID = Metric("FID", "scores", "frechet_inception_distance", 3, "↓")
+KID = Metric("KID", "scores", "kernel_inception_distance_mean", 5, "↓", "kernel_inception_distance_std")
+PRECISION = Metric("precision", "scores", "precision", 3, "↑")
+RECALL = Metric("recall", "scores", "recall", 3, "↑")
+TEST_ERROR = Metric("test error, %", "test", "error_percent", 2, "↓")
+TEST_NLL = Metric("test NLL, nats", "test", "nll", 4, "↓")
 
-METRICS = (IS, FID, KID, PRECISION, RECALL)
+METRICS = (IS, FID, KID, PRECISION, RECALL, TEST_ERROR, TEST_NLL)
 
 
 def metrics_of(entry: Mapping[str, Any]) -> list[Metric]:
-    """The metrics that an entry of a GAN run holds, whether or not they could be computed."""
-    return [metric for metric in METRICS if metric.key in entry["scores"]]
+    """The metrics that an entry holds, whether or not they could be computed."""
+    return [metric for metric in METRICS if metric.key in entry.get(metric.group, {})]
 
 
-def is_manifest(entry: Mapping[str, Any]) -> bool:
-    """Whether this is an entry of scoring (a GAN's), rather than a classifier's results."""
-    return isinstance(entry.get("scores"), Mapping) and "extractor" in entry
+def is_generated(entry: Mapping[str, Any]) -> bool:
+    """Whether generated images were scored, by an extractor, rather than a classifier tested."""
+    return "extractor" in entry
 
 
 def extractor_text(entry: Mapping[str, Any]) -> str:
     """The extractor and the first digits of its weights' digest."""
     extractor = entry["extractor"]
-    return f"{extractor['name']}, weights {str(extractor['digest'])[:12]}"
+    return f"{extractor['name']}, weights {extractor['digest'][:12]}"
 
 
 def real_text(entry: Mapping[str, Any]) -> str:
-    """The real side of the comparison."""
-    real = entry["real"]
-    return f"{real['name']} ({real['split']}, {real['images']:,} images)"
+    """The real images that an entry was computed with."""
+    if is_generated(entry):
+        real = entry["real"]
+        return f"{real['name']} ({real['split']}, {real['images']:,} images)"
+    return f"{entry['data']['name']} ({entry['data']['split']}, {entry['test']['examples']:,} images)"
 
 
 def judge_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """All that two entries must have in common before their values may be compared or averaged."""
-    if is_manifest(entry):
-        extractor, real = entry["extractor"], entry["real"]
+    """All that two entries must have in common before their values may be averaged, by what a reader calls it."""
+    common = {"step": entry.get("step"), "changes under way": "; ".join(entry.get("changed", [])) or "none"}
+    if not is_generated(entry):
         return {
-            "extractor": f"{extractor['name']}, weights {extractor['digest']}",
-            "real split": f"{real['name']} ({real['split']})",
-            "number of real images": real["images"],
-            "number of samples": entry["samples"],
-            "scoring settings": str(entry.get("settings")),
-            "step": entry.get("step"),
+            "test images": real_text(entry),
+            "digest of the test images": entry["data"]["digest"],
+            **common,
         }
-    own = ("seed", "digest", "device", "versions", "weights")
+    extractor, real = entry["extractor"], entry["real"]
     return {
-        key: value
-        for key, value in flatten(entry).items()
-        if not isinstance(value, float) and not any(part.startswith(own) for part in key.split("."))
+        "extractor": extractor["name"],
+        "extractor weights": extractor["digest"],
+        "real split": f"{real['name']} ({real['split']})",
+        "number of real images": real["images"],
+        "number of samples": entry["samples"],
+        "scoring settings": plain_settings(entry["settings"]),
+        **common,
     }
 
 
 def judge_text(entry: Mapping[str, Any]) -> str:
     """The judge in one line."""
-    if not is_manifest(entry):
-        return ", ".join(f"{key} {plain_text(value)}" for key, value in judge_of(entry).items())
+    if not is_generated(entry):
+        return f"{real_text(entry)} after epoch {entry['epoch']}"
     step = f" at step {entry['step']:,}" if entry.get("step") is not None else ""
-    splits = f", {entry['settings']['splits']} IS splits" if "splits" in entry.get("settings", {}) else ""
-    return f"{extractor_text(entry)}: {entry['samples']:,} samples{step} against {real_text(entry)}{splits}"
+    splits = f"{entry['settings']['splits']} IS splits"
+    return f"{extractor_text(entry)}: {entry['samples']:,} samples{step} against {real_text(entry)}, {splits}"
 
 
-def values_of(entry: Mapping[str, Any]) -> dict[str, float | None]:
-    """What was measured, by short names; None for what could not be computed."""
-    if is_manifest(entry):
-        return {metric.name: entry["scores"][metric.key] for metric in metrics_of(entry)}
-    return {key: value for key, value in flatten(entry).items() if isinstance(value, float)}
-
-
-def number_text(name: str, value: float | None) -> str:
-    """A value with the digits that its metric has."""
-    digits = {metric.name: metric.digits for metric in METRICS}.get(name, 4)
-    return MISSING if value is None else f"{value:.{digits}f}"
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys; lists become text."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-    return flat
+def plain_settings(settings: Mapping[str, Any]) -> str:
+    """Settings in one line."""
+    return ", ".join(f"{name} {plain_text(value)}" for name, value in settings.items())
 
 
 def plain_text(value: Any) -> str:
-    """A setting or a result as a reader wants to see it: 6 significant digits of a float, yes and no."""
+    """A setting as a reader wants to see it: 6 significant digits of a float, yes and no."""
     if value is None:
         return MISSING
     if isinstance(value, bool):

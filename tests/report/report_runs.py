@@ -68,6 +68,22 @@ def manifest(fid: float | None, *, step: int = 400, seed: int = 0, **changes: An
     return entry | changes
 
 
+def classifier_entry(error: float, *, epoch: int = 4, seed: int = 0, **changes: Any) -> dict[str, Any]:
+    """An entry of scores.json as a classifier run makes it."""
+    entry: dict[str, Any] = {
+        "step": 10 * epoch,
+        "epoch": epoch,
+        "validation": {"error_percent": error + 0.5, "nll": error / 20, "examples": 100},
+        "test": {"error_percent": error, "nll": error / 25, "examples": 360},
+        "data": {"name": "digits", "split": "test", "classes": 10, "digest": "fedcba9876543210" * 4},
+        "seed": seed,
+        "averaged_weights": False,
+        "device": "cpu",
+        "versions": {"mmgan": "0.1.0", "torch": "2.14.1"},
+    }
+    return entry | changes
+
+
 def gan_rows(steps: int, layers: list[str], n_dis: int = 2) -> list[dict[str, Any]]:
     """Rows of metrics.jsonl as the GAN trainer writes them."""
     rng = np.random.default_rng(0)
@@ -121,4 +137,19 @@ def gan_run(
         finite = [entry for entry in history if entry["scores"]["frechet_inception_distance"] is not None]
         best = min(finite, key=lambda entry: entry["scores"]["frechet_inception_distance"], default=None)
         folder.write_scores({"last": history[-1], "best": best, "history": history})
+    return folder
+
+
+def classifier_run(path: Path, *, last: dict[str, Any] | None = None, **config: Any) -> RunFolder:
+    """A classifier run of four epochs of ten steps."""
+    folder = RunFolder(path)
+    folder.start(CLASSIFIER_CONFIG | {"out": str(path)} | config, overwrite=False)
+    for step in range(1, 41):
+        row: dict[str, Any] = {"step": step, "epoch": -(-step // 10), "images": 100 * step, "layers": ["1", "pixel"]}
+        row |= {"lr": 0.1, "loss": 2.3 / step}
+        if step % 10 == 0:
+            row |= {"val_error_percent": 400 / step, "val_nll": 20 / step}
+        folder.append_metrics([row])
+    if last is not None:
+        folder.write_scores({"last": last, "best": classifier_entry(last["test"]["error_percent"] - 1, epoch=3)})
     return folder
