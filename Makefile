@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PREPARE := ../shared/data/prepare
 export MMGAN_DATA ?= $(if $(wildcard $(PREPARE)),$(CURDIR)/.test-data,)
 
-.PHONY: demo test lint bench clean help
+.PHONY: demo test lint soak bench clean help
 
 help:  ## say what can be made
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -26,6 +26,9 @@ demo: $(VENV)/.installed  ## train on scikit-learn's digits for about two minute
 
 test: $(VENV)/.installed-dev data lint  ## install the development tools, check types and style, run the tests
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/.installed-dev  ## kill the digits demo at twenty random moments; it must end bitwise as if undisturbed
+	$(BIN)/python tests/faults/soak.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

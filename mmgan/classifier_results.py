@@ -19,7 +19,7 @@ PAPER = "configs/classifier/cifar10-preactresnet18.yaml"
 def entry(facts: Any, test: Result) -> dict[str, Any]:
     """One checkpoint's results."""
     chosen = {name: facts[name] for name in ("step", "epoch", "validation")}
-    return chosen | {"test": asdict(test)}
+    return chosen | {"test": asdict(test), "changed": facts["changed"]}
 
 
 def manifest(config: ClassifierConfig, test: Images, accelerator: Accelerator) -> dict[str, Any]:

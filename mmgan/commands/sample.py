@@ -36,6 +36,7 @@ def _main(argv: Sequence[str]) -> None:
     from mmgan.gan_networks import load_generator
     from mmgan.runs.folder import RunFolder
     from mmgan.runs.pictures import save_grid
+    from mmgan.runs.storage import storing
     from mmgan.scoring import image_source
 
     folder = RunFolder(arguments.run)
@@ -47,10 +48,11 @@ def _main(argv: Sequence[str]) -> None:
         save_grid(source(0, arguments.count), place)
         print(place)
         return
-    out.mkdir(parents=True, exist_ok=True)
-    for first in tqdm(range(0, arguments.count, 100), unit="hundred", leave=False):
-        for i, image in enumerate(source(first, min(100, arguments.count - first)), first):
-            to_pil_image(image).save(out / f"{i:06d}.png")
+    with storing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for first in tqdm(range(0, arguments.count, 100), unit="hundred", leave=False):
+            for i, image in enumerate(source(first, min(100, arguments.count - first)), first):
+                to_pil_image(image).save(out / f"{i:06d}.png")
     print(f"{arguments.count} images in {out}")
 
 

@@ -23,7 +23,7 @@ def find_fault(checkpoint: Path) -> str | None:
     try:
         digests = json.loads((checkpoint / MANIFEST).read_bytes())
         for name, digest in digests.items():
-            if Path(name).name != name:
+            if Path(name).name != name or name in ("", ".."):
                 return f"its {MANIFEST} names '{name}', which is no file of a checkpoint"
             if not (checkpoint / name).is_file() or (checkpoint / name).is_symlink():
                 return f"{name} is missing"

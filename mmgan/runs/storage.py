@@ -21,8 +21,8 @@ def storing(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageFailed(
-            f"{error.filename or path} cannot be written ({reason}): what was saved before stands; mend this and go on"
-            " with --resume"
+            f"{error.filename or path} cannot be written ({reason}): what was saved before stands; make room or mend"
+            " the folder, and run this again (training: with --resume)"
         ) from error
 
 

@@ -1,0 +1,123 @@
+"""A run that was killed and resumed ends bitwise as one that was not: inside and at the end of an epoch, with one
+process and with two, both trainers, with and without scores."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from compare import assert_same_run
+from forks import Job, run_all, run_one
+from PIL import Image
+from small_runs import CLASSIFIER, GAN, UNSCORED
+
+from mmgan.runs.folder import RunFolder
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def few_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """32 images: at 8 a discriminator's step, an epoch is two generator steps."""
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for i in range(32):
+        Image.fromarray(rng.integers(0, 255, (16, 16), np.uint8)).save(folder / f"{i:02d}.png")
+    return folder
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(("program", "stops"), [("classifier", [6, 8]), ("gan", [2, 3])])
+def test_at_the_end_of_an_epoch_and_inside_one(
+    tmp_path: Path, few_images: Path, program: str, stops: list[int], processes: int
+) -> None:
+    """Stopped by kill -9 right after a checkpoint, and some steps after one."""
+    flags = CLASSIFIER if program == "classifier" else [*UNSCORED, "--data", f"folder:{few_images}"]
+    flags = [*flags, "--log-every", "1"]
+
+    def job(out: Path, *more: str, stop_at: int | None = None) -> Job:
+        return Job(program, [*flags, "--out", str(out), *more], stop_at=stop_at, processes=processes)
+
+    whole = tmp_path / "whole/run"
+    outs = [tmp_path / f"{step}/run" for step in stops]
+    late = tmp_path / "late/run"
+    rows = 4 if program == "gan" else 9  # written before the kill: some steps after a checkpoint
+    interrupted = Job(program, [*flags, "--out", str(late)], inside="metrics.jsonl", kill_at=rows, processes=processes)
+    stopped = [job(out, stop_at=step) for out, step in zip(outs, stops, strict=True)]
+    first, *killed = run_all([job(whole), *stopped, interrupted])
+    assert first.code == 0, first.err
+    for done in killed:
+        assert done.code == -9, done.err
+    for step, out in zip(stops, outs, strict=True):
+        names = {path.name for path in (out / "checkpoints").glob("step-*")}
+        assert f"step-{step:08d}" in names
+    for step, out, done in zip(
+        [*stops, None], [*outs, late], run_all([job(out, "--resume") for out in [*outs, late]]), strict=True
+    ):
+        assert done.code == 0, done.err
+        assert "resumed from" in done.out
+        assert step is None or f"at step {step}" in done.out
+        assert_same_run(whole, out, scored=program == "classifier")
+
+
+def test_killed_between_a_checkpoint_and_its_score(tmp_path: Path) -> None:
+    """Also where that checkpoint is the last one, and where the better weights were being put in place."""
+    flags = [*GAN, "--score-every", "2", "--keep-checkpoints", "9"]
+    whole = tmp_path / "whole/run"
+    done = run_one(Job("gan", [*flags, "--out", str(whole)]))
+    assert done.code == 0, done.err
+    scores = [at for at, write in enumerate(done.writes) if write == "open scores.json.part"]
+    assert len(scores) == 3
+    best = [at for at, write in enumerate(done.writes) if write == "os.mkdir .best.part"]
+    points = [scores[1], scores[2], best[-1], done.writes.index("open report.html.part")]
+    outs = [tmp_path / f"{point}/run" for point in points]
+    killed = run_all(
+        [Job("gan", [*flags, "--out", str(out)], kill_at=point) for out, point in zip(outs, points, strict=True)]
+    )
+    assert [one.code for one in killed] == [-9] * 4
+    for out, resumed in zip(
+        outs, run_all([Job("gan", [*flags, "--out", str(out), "--resume"]) for out in outs]), strict=True
+    ):
+        assert resumed.code == 0, resumed.err
+        assert_same_run(whole, out)
+    assert [entry["step"] for entry in RunFolder(outs[1]).read_scores()["history"]] == [2, 4, 6]
+
+
+def test_a_best_epoch_that_is_damaged_is_chosen_anew(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    flags = [*CLASSIFIER, "--out", str(out)]
+    assert run_one(Job("classifier", flags, stop_at=8)).code == -9
+    (out / "checkpoints/best/manifest.json").write_text("torn")
+    resumed = run_one(Job("classifier", [*flags, "--resume"]))
+    assert resumed.code == 0, resumed.err
+    assert f"the best epoch is chosen anew from here: {out}/checkpoints/best: its manifest.json" in resumed.out
+    assert RunFolder(out).read_scores()["best"]["epoch"] == 2
+
+
+def test_two_launched_processes_killed_and_resumed(tmp_path: Path) -> None:
+    """The command as a user gives it; kill -9 to all its processes at once."""
+    flags = [*UNSCORED, "--sample-every", "0", "--log-every", "1", "--steps", "200", "--checkpoint-every", "20"]
+    whole, out = tmp_path / "whole/run", tmp_path / "killed/run"
+    assert run_one(Job("gan", [*flags, "--out", str(whole)], processes=2)).code == 0
+
+    def command(*more: str) -> list[str]:
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+        environment = ["env", "ACCELERATE_USE_CPU=1", "OMP_NUM_THREADS=1"]
+        return [*environment, *launcher, str(ROOT / "mmgan/train_gan.py"), *flags, "--out", str(out), *more]
+
+    with (tmp_path / "log").open("w") as log, subprocess.Popen(command(), stdout=log, stderr=log) as launched:
+        process, deadline = psutil.Process(launched.pid), time.monotonic() + 120
+        while not (out / "checkpoints/step-00000040").is_dir() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for one in [process, *process.children(recursive=True)]:
+            one.kill()
+    steps = [path.name for path in (out / "checkpoints").glob("step-*")]
+    assert steps, (tmp_path / "log").read_text()
+    assert "step-00000200" not in steps
+    done = subprocess.run(command("--resume"), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"resumed from {out}/checkpoints/step-" in done.stdout
+    assert_same_run(whole, out, scored=False)
