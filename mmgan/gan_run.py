@@ -53,10 +53,15 @@ class GanTasks:
         """Score the generator, note it in scores.json, and keep the weights of the lowest FID as checkpoints/best."""
         assert self.scorer is not None
         generator = sampling_generator(self.state, self.session.accelerator)
-        best = self.scorer.score(generator, step, self.session.folder, self.session.changed)
-        self.session.say(self.scorer.line)
-        if best:
-            self.session.save("best", self.session.checkpoint())
+        session = self.session
+        self.scorer.score(
+            generator,
+            step,
+            session.folder,
+            changed=session.changed,
+            keep_best=lambda: session.save("best", session.checkpoint()),
+        )
+        session.say(self.scorer.line)
 
     def catch_up(self, step: int) -> None:
         """After a resume: forget scores of later steps, and score now if the run died between the checkpoint of this

@@ -1,6 +1,6 @@
 """Scores of a GAN run: which extractor, when, and what is written down."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -72,25 +72,41 @@ class GanScorer:
     stop: StopRequests | None = None
     line: str = ""
 
-    def score(self, generator: nn.Module, step: int, folder: RunFolder, changed: Sequence[str] = ()) -> bool:
-        """Score, write scores.json, and say whether this is the lowest FID so far; the same answer on all processes.
+    def score(
+        self,
+        generator: nn.Module,
+        step: int,
+        folder: RunFolder,
+        *,
+        changed: Sequence[str],
+        keep_best: Callable[[], None],
+    ) -> None:
+        """Score and write scores.json; all processes call it.
 
         Args:
             generator: to be scored.
             step: its step.
             folder: the run's.
             changed: what --allow-changed let pass in the run's life; it stands beside the scores.
+            keep_best: called on all processes where this is the lowest FID so far, before scores.json says so: a run
+                that is killed between the two scores this step again.
 
         Raises:
             StorageFailed: on all processes, if scores.json cannot be written.
         """
         entry = self.entry(generator, step)
+        scores: dict[str, Any] = {}
 
-        def note() -> bool:
+        def compare() -> bool:
             self.line = f"step {step}: {one_line(entry)}"
-            return _note(entry | {"changed": list(changed)}, folder)
+            last = entry | {"changed": list(changed)}
+            history = [old for old in folder.read_scores().get("history", []) if old["step"] < step] + [last]
+            scores.update(last=last, best=_best(history), history=history)
+            return scores["best"] is last
 
-        return on_main(self.accelerator, note)
+        if on_main(self.accelerator, compare):
+            keep_best()
+        on_main(self.accelerator, lambda: folder.write_scores(scores))
 
     def entry(self, generator: nn.Module, step: int) -> dict[str, Any]:
         """The manifest of this generator's scores; empty on all but the main process.
@@ -123,14 +139,6 @@ class GanScorer:
             averaged=self.config.training.ema > 0,
             reason=reason,
         )
-
-
-def _note(entry: dict[str, Any], folder: RunFolder) -> bool:
-    """Put the entry at the end of scores.json's history; whether it is the best."""
-    history = [old for old in folder.read_scores().get("history", []) if old["step"] < entry["step"]] + [entry]
-    best = _best(history)
-    folder.write_scores({"last": entry, "best": best, "history": history})
-    return best is entry
 
 
 def _best(history: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
