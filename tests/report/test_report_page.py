@@ -172,8 +172,9 @@ def test_a_finished_run_is_not_offered_to_be_resumed(tmp_path: Path) -> None:
 
 
 def test_no_number_stands_for_a_generator_that_could_not_be_scored(tmp_path: Path) -> None:
-    folder = gan_run(tmp_path / "run", history=[manifest(30.0, step=200), manifest(None)])
-    page = page_of(folder)
+    history = [manifest(40.0, step=100), manifest(30.0, step=200), manifest(None)]
+    page = page_of(gan_run(tmp_path / "run", history=history))
+    assert "Left out: 1 that could not be computed" in page.text  # not drawn as FID 0
     assert page.row("last")[2:5] == ["–", "–", "–"]
     assert page.row("best")[3] == "30.000"
     assert "No scores (last): the generator yields values that are not finite" in page.words
