@@ -1,0 +1,29 @@
+"""A process that dies takes the job down with a code that is not 0, soon, and leaves nothing behind."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from launches import TWO, launch
+from small_runs import UNSCORED
+
+FLAGS = [*UNSCORED, "--steps", "1000000", "--log-every", "1", "--sample-every", "0"]
+
+
+def test_kill_9(tmp_path: Path) -> None:
+    with launch(TWO, "mmgan/train_gan.py", *FLAGS, "--out", str(tmp_path / "run"), log=tmp_path / "log") as job:
+        job.wait_for(tmp_path / "run/metrics.jsonl", 3)
+        killed = time.monotonic()
+        os.kill(job.rank(0), signal.SIGKILL)
+        assert job.end() != 0
+        assert time.monotonic() - killed < 60
+
+
+def test_a_rank_that_ends_in_the_middle_of_a_step(tmp_path: Path) -> None:
+    """Even with code 0, which a launcher takes for success."""
+    words = ["leave", "gan", *FLAGS, "--out", str(tmp_path / "run")]
+    with launch(TWO, "tests/faults/program.py", *words, log=tmp_path / "log") as job:
+        started = time.monotonic()
+        assert job.end() != 0
+        assert time.monotonic() - started < 60 + 30  # the launch itself included
