@@ -99,7 +99,7 @@ def test_a_best_epoch_that_is_damaged_is_chosen_anew(tmp_path: Path) -> None:
 
 def test_two_launched_processes_killed_and_resumed(tmp_path: Path) -> None:
     """The command as a user gives it; kill -9 to all its processes at once."""
-    flags = [*UNSCORED, "--sample-every", "0", "--log-every", "1", "--steps", "200", "--checkpoint-every", "20"]
+    flags = [*UNSCORED, "--sample-every", "0", "--log-every", "1", "--steps", "100", "--checkpoint-every", "5"]
     whole, out = tmp_path / "whole/run", tmp_path / "killed/run"
     assert run_one(Job("gan", [*flags, "--out", str(whole)], processes=2)).code == 0
 
@@ -110,13 +110,13 @@ def test_two_launched_processes_killed_and_resumed(tmp_path: Path) -> None:
 
     with (tmp_path / "log").open("w") as log, subprocess.Popen(command(), stdout=log, stderr=log) as launched:
         process, deadline = psutil.Process(launched.pid), time.monotonic() + 120
-        while not (out / "checkpoints/step-00000040").is_dir() and time.monotonic() < deadline:
+        while not (out / "checkpoints/step-00000010").is_dir() and time.monotonic() < deadline:
             time.sleep(0.02)
         for one in [process, *process.children(recursive=True)]:
             one.kill()
     steps = [path.name for path in (out / "checkpoints").glob("step-*")]
     assert steps, (tmp_path / "log").read_text()
-    assert "step-00000200" not in steps
+    assert "step-00000100" not in steps
     done = subprocess.run(command("--resume"), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"resumed from {out}/checkpoints/step-" in done.stdout
