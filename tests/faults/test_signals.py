@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState, GradientState
 from compare import assert_same_run
 from launches import ALONE, TWO, launch
 from small_runs import CLASSIFIER, GAN, UNSCORED
-from torch import nn
+from two_ranks import untrained_judge
 
 import mmgan.gan_scores
 import mmgan.runs.checkpoints
@@ -21,10 +21,8 @@ import mmgan.scoring.sharding
 import mmgan.session
 import mmgan.train_classifier
 import mmgan.train_gan
-from mmgan.draws import global_stream
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import find_fault
-from mmgan.scoring.extractors import NetworkExtractor
 
 CODES = [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 0)]
 ENDLESS = [*UNSCORED, "--steps", "1000000", "--checkpoint-every", "0", "--log-every", "1", "--sample-every", "0"]
@@ -34,9 +32,7 @@ Main = Callable[[list[str]], int]
 @pytest.fixture(scope="module", autouse=True)
 def _judge(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One that needs no training."""
-    with global_stream(0, "test judge"):
-        network = nn.Sequential(nn.Flatten(), nn.Linear(256, 8), nn.ReLU(), nn.Linear(8, 10))
-    judge = NetworkExtractor(network, "untrained", "2", image_size=16, channels=1)
+    judge = untrained_judge()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MMGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(mmgan.gan_scores, "make_extractor", lambda *_: judge)

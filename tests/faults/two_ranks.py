@@ -1,21 +1,28 @@
-"""NaN on one of two processes: `non_finite.py RESULTS` runs the trainers one after the other, a fault in each.
+"""NaN on one of two processes: `two_ranks.py RESULTS CASE...` runs the trainers, a fault in each, or none.
 
-Each process writes the exit code and the errors of each case to RESULTS/rank<r>.json.
+It starts the two processes of each case itself, by forks, so that all cases together take a few seconds. Each process
+writes its exit code and errors to RESULTS/<case>-<rank>.json.
 """
 
 import contextlib
 import io
 import json
 import os
+import socket
 import sys
+import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import torch
 from small_runs import CLASSIFIER, UNSCORED
-from torch import Tensor
+from torch import Tensor, nn
+
+from mmgan.draws import global_stream
+from mmgan.scoring.extractors import NetworkExtractor
 
 AT = 4
 """The step, from 0, in which it happens."""
@@ -31,6 +38,17 @@ CASES: dict[str, tuple[str, str, list[str]]] = {
     "classifier-skipped": ("labels", "classifier", [*CLASSIFIER, "--skip-non-finite", "1"]),
 }
 """Name -> (fault, program, flags)."""
+WATCHED = {
+    "quiet": ("none", "gan", [*GAN, "--log-every", "1000", "--checkpoint-every", "0"]),
+    "busy": (
+        "none",
+        "gan",
+        [*GAN, "--log-every", "1", "--checkpoint-every", "1", "--sample-every", "1", "--score-every", "2"],
+    ),
+    "classifier-quiet": ("none", "classifier", [*CLASSIFIER, "--log-every", "1000", "--checkpoint-every", "0"]),
+    "classifier-busy": ("none", "classifier", [*CLASSIFIER, "--log-every", "1", "--tracker", "tensorboard"]),
+}
+"""No fault: the same training, watched closely or not at all."""
 
 
 def nth_call(original: Callable[..., Any], change: Callable[..., Any], n: int, always: bool = False) -> Any:
@@ -52,9 +70,11 @@ def fault(kind: str) -> Any:
     import mmgan.training.supervised
 
     gan, supervised = mmgan.training.gan, mmgan.training.supervised
+    if kind == "none":
+        return contextlib.nullcontext()
     if kind in ("loss", "always"):
-        bad = lambda losses, *_: losses._replace(  # noqa: E731
-            total=losses.total * float("nan"), mixed=losses.mixed * float("nan")
+        bad = lambda losses, *_: replace(  # noqa: E731
+            losses, total=losses.total * float("nan"), mixed=losses.mixed * float("nan")
         )
         return mock.patch.object(
             gan, "discriminator_losses", nth_call(gan.discriminator_losses, bad, AT, kind == "always")
@@ -73,25 +93,54 @@ def fault(kind: str) -> Any:
     return mock.patch.object(supervised, "soft_labels", nth_call(supervised.soft_labels, labels, AT))
 
 
-def run(name: str, number: int, results: Path) -> dict[str, Any]:
+def untrained_judge() -> NetworkExtractor:
+    with global_stream(0, "test judge"):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(256, 8), nn.ReLU(), nn.Linear(8, 10))
+    return NetworkExtractor(network, "untrained", "2", image_size=16, channels=1)
+
+
+def run(name: str, rank: int, results: Path) -> dict[str, Any]:
     from importlib import import_module
 
-    from accelerate.state import AcceleratorState, GradientState
-
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
-    os.environ["TORCHELASTIC_RESTART_COUNT"] = str(number)  # so that processes find those of this case
-    kind, program, flags = CASES[name]
+    kind, program, flags = (CASES | WATCHED)[name]
     error = io.StringIO()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stderr(error))
-        if os.environ["RANK"] == "1":
+        stack.enter_context(mock.patch("mmgan.gan_scores.make_extractor", lambda *_: untrained_judge()))
+        if rank == 1:
             stack.enter_context(fault(kind))
         code = import_module(f"mmgan.train_{program}").main([*flags, "--out", str(results / name)])
     return {"code": code, "errors": [line for line in error.getvalue().splitlines() if line.startswith("error")]}
 
 
+def fork(name: str, rank: int, port: int, results: Path) -> int:
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        outcome = run(name, rank, results)
+        (results / f"{name}-{rank}.json").write_text(json.dumps(outcome))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def free_port() -> int:
+    with socket.socket() as any_port:
+        any_port.bind(("127.0.0.1", 0))
+        return int(any_port.getsockname()[1])
+
+
 if __name__ == "__main__":
+    import mmgan.classifier_run
+    import mmgan.gan_run  # noqa: F401 - once for all forks
+
     folder = Path(sys.argv[1])
-    outcomes = {name: run(name, number, folder) for number, name in enumerate(CASES)}
-    (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(outcomes))
+    for case in sys.argv[2:]:
+        port = free_port()
+        for child in [fork(case, rank, port, folder) for rank in (0, 1)]:
+            os.waitpid(child, 0)
