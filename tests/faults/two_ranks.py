@@ -106,7 +106,7 @@ def run(name: str, rank: int, results: Path) -> dict[str, Any]:
     error = io.StringIO()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stderr(error))
-        stack.enter_context(mock.patch("mmgan.gan_scores.make_extractor", lambda *_: untrained_judge()))
+        stack.enter_context(mock.patch("mmgan.gan_scores.make_extractor", return_value=untrained_judge()))
         if rank == 1:
             stack.enter_context(fault(kind))
         code = import_module(f"mmgan.train_{program}").main([*flags, "--out", str(results / name)])
