@@ -80,7 +80,7 @@ def test_lines_after_the_checkpoint_may_be_torn(whole: Path, tmp_path: Path) -> 
     shutil.copytree(whole, out)
     shutil.rmtree(out / "checkpoints/step-00000006")
     lines = (out / "metrics.jsonl").read_bytes().splitlines(keepends=True)
-    (out / "metrics.jsonl").write_bytes(b"".join(lines[:4]) + b"\x00\x01\n" + lines[5][:9])
+    (out / "metrics.jsonl").write_bytes(b"".join(lines[:4]) + b"\x00\x01\n" + lines[4] + lines[5][:9])
     assert run_one(resume(out)).code == 0
     assert_same_run(whole, out, scored=False)
 
