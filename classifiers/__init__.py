@@ -67,4 +67,6 @@ def build_classifier(
 def _refuse_others(arch: str, given: dict[str, bool], known: set[str]) -> None:
     for name, is_given in given.items():
         if is_given and name not in known:
-            raise UserError(f"{name} is no setting of {arch}, which takes dropout, {', '.join(sorted(known))}")
+            raise UserError(
+                f"{name} is no setting of {arch}, which takes dropout, {', '.join(sorted(known))}; leave it out (null)"
+            )

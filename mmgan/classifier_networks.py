@@ -29,7 +29,10 @@ def build_network(config: ClassifierConfig, classes: int, channels: int, size: i
     family, depth = net.arch, net.depth
     if net.arch.startswith("preactresnet"):
         if net.depth is not None:
-            raise UserError(f"--depth is no setting of {net.arch}, whose name has it; it is one of wideresnet")
+            raise UserError(
+                f"--depth is no setting of {net.arch}, whose name has it; where the configuration sets it,"
+                " --depth null leaves it out"
+            )
         family, depth = "preactresnet", int(net.arch.removeprefix("preactresnet"))  # type: ignore[assignment]
     with global_stream(config.run.seed, "init"):
         network = build_classifier(

@@ -72,7 +72,7 @@ def summary(scores: dict[str, Any], config: ClassifierConfig, folder: RunFolder)
             f"{name}   test error {test['error_percent']:.2f} %, NLL {test['nll']:.4f} on {test['examples']:,} images"
             f"  (epoch {scored['epoch']}, validation error {validation['error_percent']:.2f} %)"
         )
-    lines.append("best was chosen on the validation images; the test images were used once, after training")
+    lines.append("best was chosen on the validation images; the test images are read after training and choose nothing")
     mix = config.mix
     mixing = f"layers {mix.mix}, alpha {mix.alpha:g}" if mix.mix != "none" else "none (the baseline)"
     lines.append(f"mixing: {mixing}; {config.training.epochs} epochs; seed {config.run.seed}")

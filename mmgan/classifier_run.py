@@ -97,6 +97,11 @@ def run_classifier(config: ClassifierConfig, source: str | None, stop: StopReque
         crop_padding=config.examples.crop_padding,
     )
     state = build_state(config, images, accelerator)
+    size = images.pixels.shape[-1]
+    if config.examples.cutout > size or config.examples.crop_padding >= size:
+        raise UserError(f"--cutout and --crop-padding must be smaller than the images, which have {size} pixels a side")
+    if run.resume:
+        find_resumable(folder, accelerator)
     if run.dry_run:
         show_config(flat(config), accelerator)
         return
@@ -126,8 +131,6 @@ def run_classifier(config: ClassifierConfig, source: str | None, stop: StopReque
 
     session = Session(run, folder, accelerator, checkpoint, stop)
     validation = Validation(state, validation_images, session, epoch)
-    if run.resume:
-        find_resumable(folder, accelerator)
     saved = session.begin(
         config, training.epochs * epoch, opening(config, source, images, validation_images, folder, accelerator)
     )

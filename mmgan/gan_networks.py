@@ -9,6 +9,7 @@ from mmgan.config.gan import GanConfig
 from mmgan.config.parse import parse_config
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import global_stream
+from mmgan.errors import UserError
 from mmgan.generators import build_generator
 from mmgan.mixing import Mixed
 from mmgan.runs.checkpoints import find_checkpoint
@@ -40,7 +41,8 @@ def read_gan_config(folder: RunFolder) -> GanConfig:
     Raises:
         UserError: if the folder is not a GAN run's.
     """
-    folder.read_config()
+    if "n_dis" not in folder.read_config():
+        raise UserError(f"{folder.path} is not a GAN's run: its {folder.config_file.name} has no n_dis")
     config, _ = parse_config(GanConfig, [], prog="mmgan", description="", default_config=str(folder.config_file))
     return config
 

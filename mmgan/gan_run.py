@@ -10,7 +10,7 @@ from mmgan.config.parse import flat
 from mmgan.data import Batches, Images, check_dataset_name, make_batches
 from mmgan.errors import UserError
 from mmgan.gan_networks import build_networks
-from mmgan.gan_scores import GanScorer, check_scoring, cut_scores, make_scorer, summary
+from mmgan.gan_scores import GanScorer, check_scoring, cut_scores, make_scorer, reference_images, summary
 from mmgan.inputs import load_split
 from mmgan.program import make_accelerator, on_main, show_config, where
 from mmgan.report import write_report
@@ -96,6 +96,10 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
     images = load_split(config.data, "train", accelerator)
     batches = real_batches(config, images, accelerator)
     state = build_state(config, images, accelerator)
+    if config.score.score_every:
+        reference_images(config, images, accelerator)
+    if run.resume:
+        find_resumable(folder, accelerator)
     if run.dry_run:
         show_config(flat(config), accelerator)
         return
@@ -106,8 +110,6 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
         data_digest=images.digest,
         processes=accelerator.num_processes,
     ) | {"channels": channels, "image_size": image_size}
-    if run.resume:  # before the judge is trained
-        find_resumable(folder, accelerator)
     scorer = make_scorer(config, images, accelerator, stop)
 
     def checkpoint() -> Checkpoint:

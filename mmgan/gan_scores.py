@@ -49,7 +49,8 @@ def check_scoring(config: GanConfig) -> None:
         find_inception_weights(score.inception_weights, download=config.data.download)
     elif config.data.data not in JUDGED:
         raise UserError(
-            f"--extractor classifier judges {', '.join(JUDGED)}, not {config.data.data}: use --extractor inception"
+            f"--extractor classifier judges {', '.join(JUDGED)}, not {config.data.data}: use --extractor inception,"
+            " or --score-every 0 for no scores"
         )
 
 
@@ -165,22 +166,35 @@ def make_scorer(
     config: GanConfig, images: Images, accelerator: Accelerator, stop: StopRequests | None = None
 ) -> GanScorer | None:
     """The scorer of a run, its extractor loaded (or trained on first need) and its real features computed; None with
-    score_every 0. With `stop`, scoring ends when signals ask for it.
-
-    Raises:
-        UserError: if there are too few images for these scores.
+    score_every 0. With `stop`, scoring ends when signals ask for it. Errors as in `reference_images`.
     """
     score = config.score
     if not score.score_every:
         return None
-    settings = ScoreSettings(splits=score.is_splits, prc=score.precision_recall)
-    real = images if score.real_split == images.split else load_split(config.data, score.real_split, accelerator)
-    settings.check(score.score_samples, len(real))
+    settings = score_settings(config)
+    real = reference_images(config, images, accelerator)
     extractor = make_extractor(config, real, accelerator)
     reference = real_features(
         real, extractor, cache_dir=cache_folder() / "features", processes=Processes.of(accelerator)
     )
     return GanScorer(config, accelerator, real, extractor, settings, reference, stop)
+
+
+def score_settings(config: GanConfig) -> ScoreSettings:
+    """How scores are computed, as the run's settings have it."""
+    return ScoreSettings(splits=config.score.is_splits, prc=config.score.precision_recall)
+
+
+def reference_images(config: GanConfig, images: Images, accelerator: Accelerator) -> Images:
+    """The real images that are scored against; `images` are the training ones.
+
+    Raises:
+        UserError: if there is no such split, or there are too few images for these scores.
+    """
+    split = config.score.real_split
+    real = images if split == images.split else load_split(config.data, split, accelerator)
+    score_settings(config).check(config.score.score_samples, len(real))
+    return real
 
 
 def make_extractor(config: GanConfig, images: Images, accelerator: Accelerator) -> Extractor:

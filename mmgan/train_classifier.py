@@ -16,7 +16,8 @@ DEFAULT = "configs/classifier/digits.yaml"
 DESCRIPTION = (
     "Train a classifier with Manifold Mixup (arXiv 1806.05236) or another regulariser. Without --config: the embedded"
     f" default, {DEFAULT}, scikit-learn's digits in under a minute on two cores. The paper's setting is"
-    " --config configs/classifier/cifar10-preactresnet18.yaml. With --resume and --out alone, the run's own settings"
+    " --config configs/classifier/cifar10-preactresnet18.yaml. The defaults below hold for what the file leaves"
+    " out. With --resume and --out alone, the run's own settings"
     " are read."
 )
 

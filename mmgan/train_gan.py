@@ -16,7 +16,8 @@ DEFAULT = "configs/gan/digits.yaml"
 DESCRIPTION = (
     "Train a GAN whose discriminator is regularised by Manifold Mixup (arXiv 1806.05236, Appendix E). Without --config:"
     f" the embedded default, {DEFAULT}, scikit-learn's digits in about two minutes on two cores. The paper's setting is"
-    " --config configs/gan/cifar10.yaml. With --resume and --out alone, the run's own settings are read."
+    " --config configs/gan/cifar10.yaml. The defaults below hold for what the file leaves out."
+    " With --resume and --out alone, the run's own settings are read."
 )
 
 

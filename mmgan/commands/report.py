@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from mmgan.commands.arguments import Parser
 from mmgan.program import run_program
@@ -21,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str]) -> None:
     parser = Parser(prog="mmgan report", description=DESCRIPTION)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, as in runs/digits-1+2+pixel-seed0")
-    folders = [RunFolder(run) for run in parser.parse_args(argv).runs]
+    folders = [RunFolder(run) for run in dict.fromkeys(map(Path, parser.parse_args(argv).runs))]
     from mmgan.report import compare, write_report  # here, so that --help does not wait for matplotlib
 
     for folder in folders:

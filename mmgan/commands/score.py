@@ -27,6 +27,8 @@ def _main(argv: Sequence[str]) -> None:
     if not is_run and arguments.real is None:
         raise UserError(f"{target} is a folder of images (no config.yaml): name the real ones with --real FOLDER")
     entry = _score_run(arguments) if is_run else _score_folder(arguments)
+    if not entry:
+        return  # of several processes the main one has it
 
     from mmgan.gan_scores import one_line
     from mmgan.runs.storage import write_atomically
@@ -99,7 +101,8 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     scorer = make_scorer(config, load_split(data, "train", accelerator), accelerator)
     assert scorer is not None  # score_every is 1
     changed = read_facts(checkpoint).get("changed", [])
-    return scorer.entry(generator.to(accelerator.device), step) | {"changed": changed}
+    entry = scorer.entry(generator.to(accelerator.device), step)
+    return entry | {"changed": changed} if entry else {}
 
 
 def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -107,8 +110,13 @@ def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:
 
     if arguments.extractor == "classifier":
         raise UserError("--extractor classifier judges runs: two folders are scored with the FID Inception")
+    for name in ("samples", "seed", "data_root"):
+        if getattr(arguments, name) is not None:
+            raise UserError(f"--{name.replace('_', '-')} is for runs: the images of two folders are scored as they are")
     weights = find_inception_weights(arguments.inception_weights, download=arguments.download)
-    settings = ScoreSettings(splits=arguments.is_splits or 10, prc=arguments.precision_recall)
+    settings = ScoreSettings(
+        splits=10 if arguments.is_splits is None else arguments.is_splits, prc=arguments.precision_recall
+    )
     extractor = InceptionExtractor(weights, channels_last=False)  # bitwise torch-fidelity's features
     scores, fakes, reals = score_folders(arguments.target, arguments.real, extractor, settings)
     return manifest(

@@ -42,7 +42,7 @@ class RunSettings:
     checkpoint_every: int = setting(1000, "steps (classifier: epochs) between checkpoints; 0: none but the last")
     keep_checkpoints: int = setting(2, "how many checkpoints are kept, the best one aside")
     log_every: int = setting(
-        20, "steps between the lines that a terminal and a tracker are shown; metrics.jsonl has every step"
+        20, "steps between updates of the progress bar, metrics.jsonl and the tracker, which get every step then"
     )
     tracker: Literal["none", "tensorboard", "wandb", "comet_ml", "aim", "mlflow", "clearml"] = setting(
         "none", "an Accelerate tracker, installed beside mmgan"

@@ -44,7 +44,7 @@ def find_inception_weights(path: Path | str | None = None, *, download: bool = T
                 raise UserError(f"the cached Inception weights '{cached}' are damaged: delete the file or give {FLAG}")
         return cached
     if not download:
-        raise UserError(f"no Inception weights in '{cached}': give {FLAG} or allow the download")
+        raise UserError(f"no Inception weights in '{cached}': give {FLAG} or add --download")
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(URL_INCEPTION_V3, str(cached), hash_prefix=prefix, progress=False)
