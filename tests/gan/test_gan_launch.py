@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SMALL = [
     *("--mix", "1,2,pixel", "--d-width", "4", "--g-width", "4", "--batch-size", "8"),
-    *("--steps", "4", "--score-samples", "300", "--is-splits", "2"),
+    *("--n-dis", "2", "--steps", "4", "--score-samples", "300", "--is-splits", "2"),
 ]
 ALONE = [str(BIN / "accelerate"), "launch", "--cpu", "--num_processes", "1", "--num_machines", "1"]
 ALONE += ["--mixed_precision", "no", "--dynamo_backend", "no"]
