@@ -52,14 +52,16 @@ def test_two_processes_share_the_batch_and_keep_every_image(two_processes: tuple
     assert rows[-1]["images"] == 4 * 2 * 8  # n_dis 2, batch 8 over both
 
 
-def test_one_process_scores_the_two_process_run_bitwise_the_same(
-    two_processes: tuple[Path, str], tmp_path: Path
+@pytest.mark.parametrize("launcher", [[sys.executable], TWO], ids=["one", "two"])
+def test_scoring_the_two_process_run_again_gives_bitwise_the_same(
+    launcher: list[str], two_processes: tuple[Path, str], tmp_path: Path
 ) -> None:
     out, _ = two_processes
-    done = launch([sys.executable], "-m", "mmgan", "score", str(out), "--json", str(tmp_path / "one.json"))
+    done = launch(launcher, "-m", "mmgan", "score", str(out), "--json", str(tmp_path / "again.json"))
     assert done.returncode == 0, done.stderr
-    one = json.loads((tmp_path / "one.json").read_text())
-    assert one["scores"] == json.loads((out / "scores.json").read_text())["last"]["scores"]
+    assert done.stdout.count("FID") == 1
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert again["scores"] == json.loads((out / "scores.json").read_text())["last"]["scores"]
 
 
 def test_two_processes_refuse_with_one_line(tmp_path: Path) -> None:

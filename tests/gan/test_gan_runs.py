@@ -160,6 +160,7 @@ def test_a_generator_that_is_not_finite_gets_no_score(tmp_path: Path, train, mon
         ["--clip-grad", "1"],
         ["--mixed-precision", "bf16"],
         ["--no-channels-last"],
+        ["--tracker", "tensorboard"],
     ],
 )
 def test_settings_run(tmp_path: Path, train, flags: list[str]) -> None:
