@@ -102,7 +102,7 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     assert scorer is not None  # score_every is 1
     changed = read_facts(checkpoint).get("changed", [])
     entry = scorer.entry(generator.to(accelerator.device), step)
-    accelerator.wait_for_everyone()  # gloo may abort a process that leaves while another still communicates
+    accelerator.wait_for_everyone()  # so that no process takes its connections down under another
     accelerator.end_training()
     return entry | {"changed": changed} if entry else {}
 

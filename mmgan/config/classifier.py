@@ -1,4 +1,4 @@
-"""Settings of the classifier trainer. The defaults are the paper's CIFAR-10 setting (Section 5.1, Appendix C)."""
+"""Settings of the classifier trainer. Defaults but for the data are the paper's for CIFAR-10 (Section 5.1, App. C)."""
 
 from dataclasses import dataclass, field
 from typing import Literal

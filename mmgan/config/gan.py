@@ -1,4 +1,4 @@
-"""Settings of the GAN trainer. The defaults are the paper's CIFAR-10 setting (Appendix E; Miyato et al. 2018)."""
+"""Settings of the GAN trainer. Defaults but for the data are the paper's for CIFAR-10 (Appendix E; Miyato 2018)."""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -67,7 +67,7 @@ def main(out: str) -> None:
     found = train(net, accelerator.process_index, accelerator.backward)
     if accelerator.is_main_process:
         torch.save({"found": found, "keys": list(accelerator.get_state_dict(net))}, out)
-    accelerator.wait_for_everyone()  # gloo may abort a process that leaves while another still communicates
+    accelerator.wait_for_everyone()  # so that no process takes its connections down under another
     accelerator.end_training()
 
 

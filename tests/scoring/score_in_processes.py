@@ -73,7 +73,7 @@ def main() -> None:
     }
     if accelerator.is_main_process:
         print(json.dumps(found), flush=True)
-    accelerator.wait_for_everyone()  # gloo may abort a process that leaves while another still communicates
+    accelerator.wait_for_everyone()  # so that no process takes its connections down under another
     accelerator.end_training()
 
 
