@@ -27,6 +27,8 @@ LINE = [
     "scoring",
     "analysis",
     "report",
+    "sweeps",
+    "experiments",
     # the command line and what joins the parts: no part may import any of it
     "__init__ __main__ classifier_networks classifier_results classifier_run commands gan_networks gan_run gan_scores"
     " inputs judges program session train_classifier train_gan",

@@ -1,0 +1,87 @@
+"""The training loop of the small experiments: everything in memory, one device, any network, any examples."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from mmgan.data.order import Order
+from mmgan.draws import global_stream
+from mmgan.errors import TrainingFailed
+from mmgan.losses import soft_cross_entropy
+from mmgan.mixing import Mixed
+from mmgan.policies import PermutationPolicy
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a network is fitted.
+
+    Attributes:
+        steps: of Adam.
+        layers: to mix at, as `Mixed` names them; "none" for no mixing.
+        alpha: lam ~ Beta(alpha, alpha), one a batch.
+        batch_size: examples a step; all of them with 0.
+        lr: learning rate; it falls to 0 along a cosine.
+        weight_decay: L2 penalty, added to the gradient.
+    """
+
+    steps: int
+    layers: str = "none"
+    alpha: float = 2.0
+    batch_size: int = 0
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+
+
+def fit(
+    network: nn.Module,
+    x: Float[Tensor, "n ..."],
+    labels: Int64[Tensor, " n"],
+    classes: int,
+    settings: Fit,
+    seed: int,
+) -> list[float]:
+    """Train `network` in place by soft cross-entropy, with or without Manifold Mixup (Equation 1).
+
+    Args:
+        network: examples (b, ...) -> logits (b, classes).
+        x: all training examples.
+        labels: their classes.
+        classes: number of logits.
+        settings: see `Fit`.
+        seed: of order, plans, dropout and noise.
+
+    Returns:
+        The training loss of every step.
+
+    Raises:
+        TrainingFailed: if the loss is not finite.
+        UserError: if a layer does not exist in the network.
+    """
+    mixed = Mixed(network, settings.layers)
+    policy = PermutationPolicy(settings.layers, settings.alpha)
+    order = Order(len(x), settings.batch_size or len(x), seed=seed)
+    optimizer = torch.optim.Adam(network.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
+    one_hot = F.one_hot(labels, classes).float()  # (n, classes)
+    losses = []
+    network.train()
+    for step in range(settings.steps):
+        rows = order.indices(step).to(x.device)
+        plan = policy.draw(len(rows), step=step, seed=seed, device=x.device)
+        with global_stream(seed, "dropout", step=step):  # dropout and noise take no generator of their own
+            logits = mixed(x[rows], plan)  # (b, classes)
+        loss = soft_cross_entropy(logits, plan.replace(one_hot[rows]))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.detach())
+    network.eval()
+    history = torch.stack(losses)  # (steps,)
+    if not history.isfinite().all():
+        raise TrainingFailed(f"the training loss is not finite with {settings}: choose a smaller learning rate")
+    return [float(loss) for loss in history]

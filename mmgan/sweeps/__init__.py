@@ -1,0 +1,1 @@
+"""Grids of runs over settings and seeds: `mmgan sweep FILE.yaml`."""
