@@ -12,7 +12,7 @@ from mmgan.classifier_networks import build_network, load_classifier
 from mmgan.classifier_results import entry, manifest, opening, summary
 from mmgan.config.classifier import AdversarialSettings, ClassifierConfig
 from mmgan.config.parse import flat
-from mmgan.data import Images, make_batches, split_validation
+from mmgan.data import Images, draw_images, make_batches, split_validation
 from mmgan.errors import UserError
 from mmgan.inputs import load_split
 from mmgan.program import make_accelerator, on_main, show_config
@@ -83,6 +83,8 @@ def run_classifier(config: ClassifierConfig, source: str | None, stop: StopReque
     # The test images are looked at for what is wrong with them now, and used when training is over.
     both = check_labelled(load_split(config.data, "train", accelerator))
     images, validation_images = split_validation(both, config.examples.validation, run.seed)
+    if config.examples.train_images is not None:
+        images = draw_images(images, config.examples.train_images, run.seed)
     test_images = check_labelled(load_split(config.data, "test", accelerator))
     if test_images.classes != images.classes:
         raise UserError(f"{images.name}: the classes of the test images are not those of the training images")

@@ -30,12 +30,15 @@ class ClassifierMixSettings:
 class ClassifierDataSettings:
     """Validation and augmentation"""
 
+    train_images: int | None = setting(
+        None, "train on so many of the images only, drawn by the seed from those not held out; unset: on all"
+    )
     validation: int = setting(5000, "training images held out by the seed to choose the best epoch on, 1 or more")
     crop_padding: int = setting(0, "pixels of black around an image before a random crop at its own size")
     cutout: int = setting(0, "side in pixels of a grey square put at a random place of each image; 0: none")
 
     def __post_init__(self) -> None:
-        check_range(self, least=1, names=["validation"])
+        check_range(self, least=1, names=["train_images", "validation"])
         check_range(self, least=0, names=["crop_padding", "cutout"])
 
 

@@ -83,6 +83,22 @@ def split_validation(images: Images, count: int, seed: int) -> tuple[Images, Ima
     return _subset(images, ~held_out, images.split), _subset(images, held_out, "validation")
 
 
+def draw_images(images: Images, count: int, seed: int) -> Images:
+    """`count` of the images drawn by `seed`, in the original order; stratified as `split_validation` is.
+
+    Raises UserError for fewer than 1 or more than there are.
+    """
+    if not 0 < count <= len(images):
+        raise UserError(
+            f"{count} images cannot be drawn from the {len(images)} of {images.name} ({images.split}): "
+            f"choose 1 to {len(images)}"
+        )
+    labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels.numpy()
+    kept = np.zeros(len(images), bool)
+    kept[stratified_choice(labels, count, numpy_stream(seed, "subset"))] = True
+    return _subset(images, kept, images.split)
+
+
 def stratified_choice(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """`count` distinct random indices, every class within one of its proportional share.
 

@@ -19,6 +19,8 @@ SCRIPT = Path(__file__).parents[2] / "mmgan" / "train_classifier.py"
     ("flags", "said"),
     [
         (["--validation", "0"], "--validation 0 is out of range: it must be at least 1"),
+        (["--train-images", "0"], "--train-images 0 is out of range: it must be at least 1"),
+        (["--train-images", "1138"], "1138 images cannot be drawn from the 1137 of digits (train): choose 1 to 1137"),
         (["--validation", "1437"], "a validation set of 1437 images cannot be carved from the 1437"),
         (["--mix", "layer9"], "layer 'layer9' is not in this network"),
         (["--mix", "1", "--alpha", "-1"], "--alpha -1"),

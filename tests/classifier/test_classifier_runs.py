@@ -69,6 +69,13 @@ def test_what_a_run_leaves_behind(train: Train, tmp_path: Path, capsys: pytest.C
     assert folder.report_file.is_file()
 
 
+def test_training_on_some_of_the_images(train: Train, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    assert train(folder.path, "--train-images", "401") == 0
+    assert folder.read_metrics()[-1]["step"] == 6  # 2 epochs of 401 images, 200 a step
+    assert folder.read_scores()["last"]["validation"]["examples"] == 300
+
+
 def test_held_out_numbers_against_scikit_learn(train: Train, tmp_path: Path) -> None:
     from sklearn.metrics import accuracy_score, log_loss
 

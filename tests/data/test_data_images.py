@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmgan.data import Images, make_images, split_validation
+from mmgan.data import Images, draw_images, make_images, split_validation
 from mmgan.errors import UserError
 
 
@@ -72,3 +72,27 @@ def test_the_seed_alone_decides():
 def test_an_empty_part_is_refused(count: int):
     with pytest.raises(UserError, match="1 to 59"):
         split_validation(made(60), count, seed=0)
+
+
+@pytest.mark.parametrize("count", [1, 9, 60])
+def test_drawn_images_are_some_of_them_in_order(count: int):
+    images = made(60)
+    drawn = draw_images(images, count, seed=4)
+    firsts, chosen = images.pixels[:, 0, 0, 0].tolist(), drawn.pixels[:, 0, 0, 0].tolist()
+    assert chosen == [first for first in firsts if first in set(chosen)]
+    assert len(drawn) == len(set(chosen)) == count
+    assert drawn.labels.tolist() == [images.labels[firsts.index(first)] for first in chosen]
+    for label in range(3):
+        assert abs(int((drawn.labels == label).sum()) - int((images.labels == label).sum()) * count / 60) < 1
+
+
+def test_the_seed_alone_decides_what_is_drawn():
+    images = made(60)
+    assert draw_images(images, 20, seed=1).digest == draw_images(images, 20, seed=1).digest
+    assert draw_images(images, 20, seed=1).digest != draw_images(images, 20, seed=2).digest
+
+
+@pytest.mark.parametrize("count", [-1, 0, 61])
+def test_more_than_there_are_cannot_be_drawn(count: int):
+    with pytest.raises(UserError, match="1 to 60"):
+        draw_images(made(60), count, seed=0)
