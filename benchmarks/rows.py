@@ -1,0 +1,42 @@
+"""A row of the table of figures: what was measured, and whether it meets its target."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from benchmarks.timing import Estimate
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure. A part of the benchmarks is a module with `measure(device: str, quick: bool) -> list[Row]`.
+
+    Attributes:
+        what: was measured, in words, with its setting.
+        value: the figure.
+        unit: "x" for ratios, "ms", "s", "us", "%", "MB", ...
+        interval: that holds it in 95 of 100 cases, where it was estimated.
+        at_most, at_least: the target, one of them or neither.
+        detail: what else is kept in the JSON: sizes, repetitions, CPU times.
+    """
+
+    what: str
+    value: float
+    unit: str
+    interval: tuple[float, float] | None = None
+    at_most: float | None = None
+    at_least: float | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Literal["met", "not met", "none"]:
+        """Of the figure against its target."""
+        if self.at_most is None and self.at_least is None:
+            return "none"
+        low = -float("inf") if self.at_least is None else self.at_least
+        high = float("inf") if self.at_most is None else self.at_most
+        return "met" if low <= self.value <= high else "not met"
+
+
+def row_of(what: str, estimate: Estimate, unit: str, *, scale: float = 1.0, **rest: Any) -> Row:
+    """The row of an estimate, times `scale` (1e3 for seconds in ms); `rest` are further fields of Row."""
+    return Row(what, estimate.value * scale, unit, (estimate.low * scale, estimate.high * scale), **rest)
