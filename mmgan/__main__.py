@@ -21,6 +21,7 @@ COMMANDS = {
     "score": Command("mmgan.commands.score", "IS, FID and KID of a run, or of one folder of images against another"),
     "sample": Command("mmgan.commands.sample", "images from a run's generator, as PNG files or a grid"),
     "evaluate": Command("mmgan.commands.evaluate", "every measure of the paper on a trained classifier"),
+    "reproduce": Command("mmgan.commands.reproduce", "the paper's tables and figures, each at one command"),
     "report": Command("mmgan.commands.report", "write a run's report.html; compare several runs in a table"),
 }
 

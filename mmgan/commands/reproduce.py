@@ -1,0 +1,95 @@
+"""`mmgan reproduce NAME`: the paper's tables and figures, each at one command."""
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmgan.commands.arguments import Parser
+from mmgan.errors import UserError
+from mmgan.experiments.catalogue import EXPERIMENTS
+from mmgan.program import run_program
+
+DESCRIPTION = """\
+Run experiments of the paper, draw them, and put the paper's numbers beside ours. Each leaves results.json and its
+figures in OUT/NAME; OUT/comparison.md has a table of all. Runs that were trained before are found and not trained
+again, so an experiment that was stopped goes on where it was.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit code: 0; 2 for bad input; 1 if a run failed."""
+    return run_program(_main, argv)
+
+
+def _parser() -> Parser:
+    width = max(map(len, EXPERIMENTS))
+    listed = "\n".join(
+        f"  {name:{width}}  {e.reproduces}; at cpu scale: {e.at_cpu_scale}" for name, e in EXPERIMENTS.items()
+    )
+    parser = Parser(
+        prog="mmgan reproduce",
+        description=DESCRIPTION,
+        epilog=f"experiments:\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="+", metavar="NAME", help="an experiment, or several; all: every one of them")
+    parser.add_argument(
+        "--scale", choices=["cpu", "paper"], default="cpu", help="two cores, or the paper's own setting (default: cpu)"
+    )
+    parser.add_argument("--quick", action="store_true", help="30 seconds at most, to see it run; numbers mean nothing")
+    parser.add_argument("--out", default="results", help="folder of the results (default: results)")
+    parser.add_argument("--runs", default="runs/reproduce", help="folder of the trained runs (default: runs/reproduce)")
+    parser.add_argument(
+        "--data-root",
+        default=os.environ.get("MMGAN_DATA") or "data",
+        help="folder that holds the data sets ($MMGAN_DATA where set, else data)",
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
+    return parser
+
+
+def _main(argv: Sequence[str]) -> None:
+    arguments = _parser().parse_args(argv)
+    unknown = [name for name in arguments.names if name not in (*EXPERIMENTS, "all")]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], EXPERIMENTS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(EXPERIMENTS)}, or all"
+        raise UserError(f"there is no experiment '{unknown[0]}': {hint}")
+    if arguments.jobs < 1:
+        raise UserError(f"--jobs {arguments.jobs} is out of range: it must be at least 1")
+
+    from mmgan.experiments.comparison import markdown, write_comparison  # here, so that --help does not wait for torch
+    from mmgan.experiments.experiment import Place
+    from mmgan.experiments.results import run_experiment
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    out = Path(arguments.out)
+    names = list(EXPERIMENTS) if "all" in arguments.names else list(dict.fromkeys(arguments.names))
+    for name in names:
+        kind = "-quick" if arguments.quick else "-paper" if arguments.scale == "paper" else ""
+        place = Place(
+            scale=arguments.scale,
+            quick=arguments.quick,
+            folder=out / f"{name}{kind}",
+            runs=Path(arguments.runs) / f"{arguments.scale}{'-quick' if arguments.quick else ''}",
+            data_root=arguments.data_root,
+            jobs=arguments.jobs,
+            say=say,
+        )
+        say(f"{name}: {EXPERIMENTS[name].reproduces}")
+        place.folder.mkdir(parents=True, exist_ok=True)
+        command = ["mmgan", "reproduce", name, *(["--scale", "paper"] if arguments.scale == "paper" else [])]
+        result = run_experiment(name, EXPERIMENTS[name].run, place, command + ["--quick"] * arguments.quick)
+        say(markdown(result))
+        for figure in result.figures:
+            say(str(place.folder / figure))
+        say(f"{place.folder / 'results.json'}\n{write_comparison(out)}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""All experiments by name. Free of torch, so that --help and a wrong name do not wait for it."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import NamedTuple
+
+from mmgan.experiments.experiment import Outcome, Place
+
+
+class Experiment(NamedTuple):
+    """An experiment's module has `run(place) -> Outcome`; it is imported only when it runs."""
+
+    module: str
+    reproduces: str
+    at_cpu_scale: str
+
+    @property
+    def run(self) -> Callable[[Place], Outcome]:
+        run: Callable[[Place], Outcome] = import_module(f"mmgan.experiments.{self.module}").run
+        return run
+
+
+EXPERIMENTS = {
+    "spiral": Experiment("spiral", "Figures 1 and 2: 2D spiral through a 2D bottleneck, seven regularisers", "whole"),
+    "bottleneck": Experiment("bottleneck", "Figure 5: MNIST through a 2D bottleneck", "fewer epochs"),
+    "spectra": Experiment("spectra", "Section 3.2, Figures 9 to 12: singular values by class", "fewer epochs"),
+    "theorem": Experiment("theorem", "Theorem 1 and Corollary 1: when the mixing loss can reach 0", "whole"),
+    "factors": Experiment("factors", "Table 8, Figure 4: mixing in the true factors of variation", "whole"),
+    "cifar": Experiment("tables", "Tables 1 to 3: test error and NLL", "5,000 CIFAR-10 images (JPEG), narrow network"),
+    "regularizers": Experiment("regularizers", "Section 5.1: dropout, cutout, kNN, gradient blocked", "as cifar"),
+    "layers": Experiment("layers", "Table 5: the set of eligible layers", "as cifar"),
+    "alpha": Experiment("alpha", "Table 6: alpha", "as cifar, four values"),
+    "deformations": Experiment("deformations", "Tables 4 and 9: novel deformations", "on cifar's runs"),
+    "adversarial": Experiment("adversarial", "Table 7, Appendix D: FGSM, and the unbounded check", "on cifar's runs"),
+    "losses": Experiment("losses", "Figures 6 and 7: training loss by mixing layer", "on runs of layers"),
+    "gan": Experiment("gan", "Appendix E, Figure 8: IS and FID by alpha and layers", "digits, and Fashion-MNIST"),
+}

@@ -1,0 +1,39 @@
+"""What ran an experiment, in words that a reader can compare with another machine's."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+
+def machine() -> str:
+    """Processor, cores, GPU."""
+    cores = os.cpu_count()
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{cores} {platform.machine()} cores, {gpu}"
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that numbers depend on."""
+    packages = ("mmgan", "torch", "torchvision", "numpy")
+    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+
+
+def commit() -> str | None:
+    """The commit of the checkout that this file lies in, "+" after it where files differ; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    head = git("rev-parse", "--short=10", "HEAD")
+    if not head or git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None  # no git, no checkout, or an installed copy inside somebody else's
+    return head + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
