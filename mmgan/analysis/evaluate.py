@@ -1,8 +1,8 @@
 """Every measure of the paper for one classifier, as a JSON-able dictionary."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Int, Shaped
@@ -22,12 +22,18 @@ from mmgan.errors import UserError
 
 Change = Callable[[Tensor, Tensor, int], Tensor]  # images, labels and the index of the first -> images
 
+Measure = Literal["knn", "deformations", "attacks", "spectra"]
+
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+"""What may be left out; error, NLL and calibration cost one pass and are always measured."""
+
 
 def evaluate_classifier(
     predict: Predict,
     images: Shaped[Tensor, "n c h w"],
     labels: Int[Tensor, " n"],
     *,
+    measures: Collection[Measure] = MEASURES,
     features: Mapping[str, Predict] | None = None,
     bank: tuple[Shaped[Tensor, "m c h w"], Int[Tensor, " m"]] | None = None,
     knn_layer: str | None = None,
@@ -54,6 +60,7 @@ def evaluate_classifier(
             evaluation mode and put back; any other callable has to be in that mode.
         images: the test set, uint8 or float in [-1, 1], where `predict` wants them.
         labels: their classes, on the same device.
+        measures: which of `MEASURES`; what is left out is not in the results either.
         features: by layer's name, images -> representations (N, ...), for the singular values; see `activations`.
         bank: training images and labels for the nearest neighbours.
         knn_layer: which of `features` they are measured on. Neighbours are left out if this and `bank` are.
@@ -102,26 +109,29 @@ def evaluate_classifier(
         "reliability": {name: list(values) for name, values in asdict(curve).items()},
     }
 
-    if bank is not None and knn_layer is not None:
+    if "knn" in measures and bank is not None and knn_layer is not None:
         knn = _knn(features[knn_layer], bank, (images, labels), k, batch_size)
         results["knn"] = {"layer": knn_layer} | knn
 
-    results["interpolation"] = interpolation
-    results["deformation_accuracy_percent"] = {
-        name: _accuracy(predict, images, labels, batch_size, _deformed(deformation, seed, interpolation))
-        for name, deformation in deformations.items()
-    }
-    chosen = _choose(n, attack_examples, seed, "attacked examples").to(labels.device)
-    few = images[chosen.to(images.device)], labels[chosen]
-    results["adversarial"] = [
-        attack | {"examples": len(y), "accuracy_percent": _accuracy(predict, x, y, batch_size, change)}
-        for attack, (x, y), change in _attacks(predict, epsilons, everything=(images, labels), few=few)
-    ]
-    chosen = _choose(n, spectrum_examples, seed, "decomposed examples").to(labels.device)
-    x, y = images[chosen.to(images.device)], labels[chosen].cpu()
-    results["spectra"] = {
-        layer: _spectra(_run(of, x, batch_size).flatten(1).cpu(), y, center) for layer, of in features.items()
-    }
+    if "deformations" in measures:
+        results["interpolation"] = interpolation
+        results["deformation_accuracy_percent"] = {
+            name: _accuracy(predict, images, labels, batch_size, _deformed(deformation, seed, interpolation))
+            for name, deformation in deformations.items()
+        }
+    if "attacks" in measures:
+        chosen = _choose(n, attack_examples, seed, "attacked examples").to(labels.device)
+        few = images[chosen.to(images.device)], labels[chosen]
+        results["adversarial"] = [
+            attack | {"examples": len(y), "accuracy_percent": _accuracy(predict, x, y, batch_size, change)}
+            for attack, (x, y), change in _attacks(predict, epsilons, everything=(images, labels), few=few)
+        ]
+    if "spectra" in measures:
+        chosen = _choose(n, spectrum_examples, seed, "decomposed examples").to(labels.device)
+        x, y = images[chosen.to(images.device)], labels[chosen].cpu()
+        results["spectra"] = {
+            layer: _spectra(_run(of, x, batch_size).flatten(1).cpu(), y, center) for layer, of in features.items()
+        }
     return results
 
 
@@ -213,13 +223,13 @@ def format_table(results: Mapping[str, Any]) -> str:
         knn = results["knn"]
         note = f"k = {knn['k']} at layer {knn['layer']}, {knn['bank']} training images"
         rows.append(("nearest neighbours' error", f"{knn['error_percent']:.2f} %", note))
-    for name, accuracy in results["deformation_accuracy_percent"].items():
+    for name, accuracy in results.get("deformation_accuracy_percent", {}).items():
         rows.append((f"accuracy, {name}", f"{accuracy:.2f} %", results["interpolation"]))
-    for attack in results["adversarial"]:
+    for attack in results.get("adversarial", []):
         bound = "no bound" if attack["epsilon"] is None else f"epsilon {255 * attack['epsilon']:.3g}/255"
         note = f"{bound}, {attack['steps']} x {255 * attack['step_size']:.3g}/255, {attack['examples']} images"
         rows.append((f"accuracy, {attack['attack']}", f"{attack['accuracy_percent']:.2f} %", note))
-    for layer, spectrum in results["spectra"].items():
+    for layer, spectrum in results.get("spectra", {}).items():
         note = f"{spectrum['examples']} x {spectrum['width']}" + (", centred" if spectrum["centered"] else "")
         for scope in ("class", "overall"):
             for part, value in spectrum[scope].items():

@@ -22,6 +22,8 @@ DESCRIPTION = (
     " table; writes evaluation.json, reliability.png, singular-values.png and deformations.png into the run folder."
 )
 
+MEASURES = ("knn", "deformations", "attacks", "spectra")  # those of mmgan.analysis.evaluate, which would import torch
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code: 0, or 2 for bad input."""
@@ -34,6 +36,13 @@ def _parser() -> Parser:
     )
     parser.add_argument("run", help="run folder of a classifier")
     parser.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's name")
+    parser.add_argument(
+        "--measures",
+        nargs="+",
+        choices=MEASURES,
+        default=list(MEASURES),
+        help="what to measure beside error, NLL and calibration",
+    )
     parser.add_argument("--json", action="store_true", help="print evaluation.json instead of the table")
     parser.add_argument("--data-root", help="where the data lies, if not where the run found it")
     parser.add_argument("--limit", type=int, default=0, help="test images, drawn by the seed; 0: all")
@@ -118,6 +127,7 @@ def _main(argv: Sequence[str]) -> None:
         network,
         images,
         labels,
+        measures=arguments.measures,
         features={layer: features(layer) for layer in layers},
         bank=_drawn(train, arguments.bank, arguments.seed, "bank", device),
         knn_layer=arguments.knn_layer,
@@ -165,17 +175,21 @@ def _plot(results: dict[str, Any], folder: "RunFolder") -> list[Path]:
     from mmgan.analysis.calibration import ReliabilityCurve
     from mmgan.analysis.plots import deformation_plot, reliability_diagram, singular_value_plot
 
-    paths = [folder.path / name for name in ("reliability.png", "singular-values.png", "deformations.png")]
     name = folder.path.resolve().name
+    paths = [folder.path / "reliability.png"]
     reliability_diagram(ReliabilityCurve(**results["reliability"]), paths[0], title=name)
-    spectra = {
-        f"layer {layer}, {scope}": values[f"{scope}_values"]
-        for layer, values in results["spectra"].items()
-        for scope in ("class", "overall")
-    }
-    singular_value_plot(spectra, paths[1], title=name)
-    accuracy = {"undeformed": 100 - results["test_error_percent"]} | results["deformation_accuracy_percent"]
-    deformation_plot({name: accuracy}, paths[2], title=name)
+    if "spectra" in results:
+        paths.append(folder.path / "singular-values.png")
+        spectra = {
+            f"layer {layer}, {scope}": values[f"{scope}_values"]
+            for layer, values in results["spectra"].items()
+            for scope in ("class", "overall")
+        }
+        singular_value_plot(spectra, paths[-1], title=name)
+    if "deformation_accuracy_percent" in results:
+        paths.append(folder.path / "deformations.png")
+        accuracy = {"undeformed": 100 - results["test_error_percent"]} | results["deformation_accuracy_percent"]
+        deformation_plot({name: accuracy}, paths[-1], title=name)
     return paths
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mmgan.analysis.activations import activations
 from mmgan.analysis.deformations import TABLE_9, deform
-from mmgan.analysis.evaluate import evaluate_classifier, format_table
+from mmgan.analysis.evaluate import MEASURES, evaluate_classifier, format_table
 from mmgan.errors import UserError
 
 
@@ -71,6 +71,23 @@ def test_the_plain_measures_are_those_of_the_whole_test_set(network, results):
     assert results["nll"] == pytest.approx(float(nn.functional.cross_entropy(logits, TEST[1])), rel=1e-5)
     assert results["top5_error_percent"] < results["test_error_percent"]
     assert sum(results["reliability"]["count"]) == 300
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_one_measure_alone_is_what_it_is_among_all(network, results, measure):
+    key = {"deformations": "deformation_accuracy_percent", "attacks": "adversarial"}.get(measure, measure)
+    alone = evaluate(network, bank=BANK, knn_layer="1", measures=[measure])
+    assert alone[key] == results[key]
+    assert set(results) - set(alone) - {"interpolation"} == {
+        *("knn", "deformation_accuracy_percent", "adversarial", "spectra")
+    } - {key}
+    assert format_table(alone)
+
+
+def test_the_command_offers_all_measures():
+    from mmgan.commands.evaluate import MEASURES as OFFERED
+
+    assert OFFERED == MEASURES
 
 
 def test_neighbours_use_the_layer_and_the_bank(network, results):
