@@ -22,6 +22,7 @@ COMMANDS = {
     "sample": Command("mmgan.commands.sample", "images from a run's generator, as PNG files or a grid"),
     "evaluate": Command("mmgan.commands.evaluate", "every measure of the paper on a trained classifier"),
     "reproduce": Command("mmgan.commands.reproduce", "the paper's tables and figures, each at one command"),
+    "sweep": Command("mmgan.commands.sweep", "runs over settings and seeds; means and paired differences by arm"),
     "report": Command("mmgan.commands.report", "write a run's report.html; compare several runs in a table"),
 }
 

@@ -1,0 +1,57 @@
+"""`mmgan sweep FILE.yaml`: a grid of runs over settings and seeds, and what came out by arm."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mmgan.commands.arguments import Parser
+from mmgan.errors import TrainingFailed, UserError
+from mmgan.program import run_program
+
+DESCRIPTION = (
+    "Train every arm of the file with every seed. A run that is done is not done again, an unfinished one goes on from"
+    " its checkpoint, a failed one does not stop the others: the same command goes on where a sweep was stopped. Ends"
+    " with means, deviations and paired differences from the baseline as summary.csv, summary.md and summary.png."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit code: 0, 1 if runs failed, 2 for bad input, 130 or 143 if a signal stopped it."""
+    return run_program(_main, argv)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="mmgan sweep", description=DESCRIPTION, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("file", metavar="FILE.yaml", help="the sweep, as in configs/sweep/digits-gan.yaml")
+    parser.add_argument("--jobs", type=int, help="runs at a time (default: 1, or as many as --gpus names)")
+    parser.add_argument("--gpus", metavar="0,1,...", help="give each job a GPU of its own, in turn")
+    parser.add_argument("--dry-run", action="store_true", help="list the runs and what there is of each, and stop")
+    return parser
+
+
+def _main(argv: Sequence[str]) -> None:
+    arguments = _parser().parse_args(argv)
+
+    from mmgan.sweeps.local import LocalRuns
+    from mmgan.sweeps.read import read_sweep
+    from mmgan.sweeps.run import plan_sweep, run_sweep
+
+    gpus = tuple(arguments.gpus.split(",")) if arguments.gpus else ()
+    jobs = (len(gpus) or 1) if arguments.jobs is None else arguments.jobs
+    if jobs < 1:
+        raise UserError(f"--jobs {jobs} is out of range: it must be at least 1")
+    sweep = read_sweep(arguments.file)
+    if arguments.dry_run:
+        for run, state in plan_sweep(sweep):
+            print(f"{state:10} {run.name}  ({run.folder.path})")
+        return
+    result = run_sweep(sweep, jobs=jobs, machines=LocalRuns(jobs, gpus))
+    if result.failed:
+        names = "; ".join(ended.run.name for ended in result.failed)
+        raise TrainingFailed(
+            f"{len(result.failed)} of {len(result.runs)} runs failed ({names}): the same command tries them again"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

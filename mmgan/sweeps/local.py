@@ -1,0 +1,98 @@
+"""Runs as processes of this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from mmgan.runs.storage import storing
+from mmgan.sweeps.sweep import Run
+
+GRACE = 10.0
+"""Seconds beyond a run's --stop-deadline after which one that was asked to stop is killed."""
+
+
+def command(run: Run, *, resume: bool) -> list[str]:
+    """The run's whole command: to go on from its checkpoint, or to replace what there is of it."""
+    if resume:
+        return [sys.executable, "-m", "mmgan", *run.words, "--resume"]
+    return [sys.executable, "-m", "mmgan", *run.words, *(["--overwrite"] if run.folder.config_file.is_file() else [])]
+
+
+def environment(threads: int) -> dict[str, str]:
+    """This process's environment, with as many threads as a run may use unless the user has said so.
+
+    ACCELERATE_MIXED_PRECISION is what tells a run that it has a launcher: one that dies, even of SIGKILL, takes the run
+    down as SIGTERM would. "no" is what a run takes where it is not set.
+    """
+    return {"OMP_NUM_THREADS": str(threads), "ACCELERATE_MIXED_PRECISION": "no", **os.environ}
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class LocalRuns:
+    """Starts runs, each in a process and a session of its own.
+
+    A terminal's Ctrl-C reaches the sweep alone, which passes it on.
+
+    Args:
+        jobs: how many run at a time.
+        gpus: each job's CUDA_VISIBLE_DEVICES in turn; none: as it is.
+    """
+
+    def __init__(self, jobs: int, gpus: Sequence[str] = ()) -> None:
+        self.at_a_time = jobs
+        self._gpus = gpus
+        self._slots = list(range(jobs))
+        self._threads = max(1, cores() // jobs)
+
+    def start(self, runs: Sequence[tuple[Run, bool]]) -> "list[LocalRun]":
+        """Start these (run, whether to resume)."""
+        return [self._start(run, resume) for run, resume in runs]
+
+    def _start(self, run: Run, resume: bool) -> "LocalRun":
+        slot = self._slots.pop(0)
+        variables = environment(self._threads)
+        if self._gpus:
+            variables["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)]
+        with storing(run.log):
+            run.log.parent.mkdir(parents=True, exist_ok=True)
+            with run.log.open("ab" if resume else "wb") as log:
+                process = subprocess.Popen(
+                    command(run, resume=resume),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=variables,
+                    start_new_session=True,
+                )
+        return LocalRun(process, float(run.config["stop_deadline"]), lambda: self._slots.append(slot))
+
+
+class LocalRun:
+    """A run under way."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", deadline: float, on_end: Callable[[], None]) -> None:
+        self._process = process
+        self._deadline = deadline
+        self._on_end = on_end
+        self._kill_at: float | None = None
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        code = self._process.poll()
+        if code is not None:
+            self._on_end()
+        elif self._kill_at is not None and time.monotonic() > self._kill_at:
+            self._process.kill()
+        return code
+
+    def stop(self) -> None:
+        """Ask it to keep a checkpoint and end."""
+        self._kill_at = time.monotonic() + self._deadline + GRACE
+        self._process.send_signal(signal.SIGTERM)

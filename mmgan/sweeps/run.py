@@ -1,0 +1,198 @@
+"""The runs of a sweep, one after another or several at a time, whatever becomes of each."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Literal, Protocol
+
+from tqdm import tqdm
+
+from mmgan.errors import Stopped, UserError
+from mmgan.sweeps.local import LocalRuns
+from mmgan.sweeps.state import State, find_state, is_done
+from mmgan.sweeps.sweep import Run, Sweep, list_runs
+
+POLL = 0.1
+"""Seconds between two looks at the runs."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a run.
+
+    Attributes:
+        run: its arm, seed, folder and settings.
+        state: "done" or "failed".
+        why: one line, where it failed.
+    """
+
+    run: Run
+    state: Literal["done", "failed"]
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """All runs of a sweep, in its order of seeds and arms."""
+
+    sweep: Sweep
+    runs: list[Ended]
+
+    @property
+    def failed(self) -> list[Ended]:
+        return [ended for ended in self.runs if ended.state == "failed"]
+
+
+class UnderWay(Protocol):
+    """A run that was started somewhere."""
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+
+    def stop(self) -> None:
+        """Ask it to keep a checkpoint and end."""
+
+
+class Machines(Protocol):
+    """Where runs are started."""
+
+    @property
+    def at_a_time(self) -> int:
+        """How many runs it takes at a time."""
+
+    def start(self, runs: Sequence[tuple[Run, bool]]) -> Sequence[UnderWay]:
+        """Start these (run, whether to resume)."""
+
+
+def plan_sweep(sweep: Sweep) -> list[tuple[Run, State]]:
+    """All runs and what there is of each. Nothing is written.
+
+    Raises:
+        UserError: if an arm's settings are refused, or a folder holds another run.
+    """
+    return [(run, find_state(run)) for run in list_runs(sweep)]
+
+
+def run_sweep(
+    sweep: Sweep,
+    *,
+    jobs: int = 1,
+    say: Callable[[str], None] = print,
+    machines: Machines | None = None,
+) -> SweepResult:
+    """Do what is left to do of a sweep, each run as the real command in a process of its own. Main thread only.
+
+    A run that is done is not done again, an unfinished one goes on from its checkpoint, a failed one is told in one
+    line and does not stop the others. SIGINT and SIGTERM are passed on as SIGTERM: the runs keep a checkpoint and end
+    first.
+
+    Args:
+        sweep: the runs.
+        jobs: runs at a time, with a share of the cores each unless OMP_NUM_THREADS is set.
+        say: tells a line; the progress bar steps aside for it.
+        machines: where the runs are started; None: here.
+
+    Raises:
+        UserError: before any run starts, if settings are refused or a folder holds another run.
+        Stopped: if a signal ended the sweep.
+    """
+    if jobs < 1:
+        raise UserError(f"--jobs {jobs} is out of range: it must be at least 1")
+    planned = plan_sweep(sweep)
+    machines = machines or LocalRuns(jobs)
+    left = [(run, state == "to resume") for run, state in planned if state != "done"]
+    ended = {run.folder.path: Ended(run, "done") for run, state in planned if state == "done"}
+    with tqdm(total=len(planned), initial=len(ended), unit="run", desc=sweep.folder.name, dynamic_ncols=True) as bar:
+
+        def note(run: Run, why: str) -> None:
+            ended[run.folder.path] = Ended(run, "failed" if why else "done", why)
+            bar.update(1)
+            if why:
+                with tqdm.external_write_mode():
+                    say(f"failed: {run.name}: {why} ({run.log})")
+
+        def show(running: int) -> None:
+            states = Counter(one.state for one in ended.values())
+            bar.set_postfix(running=running, failed=states["failed"], refresh=True)
+
+        with _Signals() as signals:
+            _run_all(left, machines, signals, note, show)
+    if signals.heard is not None:
+        done = sum(one.state == "done" for one in ended.values())
+        say(
+            f"stopped by {signals.heard.name}: {done} of {len(planned)} runs are done, the others go on from their"
+            " checkpoints with the same command"
+        )
+        raise Stopped(signals.heard)
+    return SweepResult(sweep, [ended[run.folder.path] for run, _ in planned])
+
+
+def _run_all(
+    left: Sequence[tuple[Run, bool]],
+    machines: Machines,
+    signals: "_Signals",
+    note: Callable[[Run, str], None],
+    show: Callable[[int], None],
+) -> None:
+    """Start runs as there is room, and wait for all that were started; `note` hears of each that came to its end."""
+    waiting, running = list(left), dict[Path, tuple[Run, UnderWay]]()
+    asked = False
+    try:
+        while running or (waiting and signals.heard is None):
+            room = machines.at_a_time - len(running)
+            if waiting and room > 0 and signals.heard is None:
+                batch, waiting = waiting[:room], waiting[room:]
+                running |= {
+                    run.folder.path: (run, way) for (run, _), way in zip(batch, machines.start(batch), strict=True)
+                }
+                show(len(running))
+            if signals.heard is not None and not asked:
+                asked = True
+                for _, way in running.values():
+                    way.stop()
+            for path, (run, way) in list(running.items()):
+                if (code := way.poll()) is not None:
+                    del running[path]
+                    if signals.heard is None or is_done(run):
+                        note(run, _fault(run, code))
+                    show(len(running))
+            time.sleep(POLL)
+    finally:  # an error of our own leaves no run behind either
+        for _, way in running.values():
+            way.stop()
+        while any(way.poll() is None for _, way in running.values()):
+            time.sleep(POLL)
+
+
+def _fault(run: Run, code: int) -> str:
+    """Why a run is not done, in one line; "" if it is."""
+    if code == 0:
+        return "" if is_done(run) else "it ended before its last step"
+    lines = [line.strip() for line in run.log.read_text(errors="replace").replace("\r", "\n").splitlines()]
+    last = next((line for line in reversed(lines) if line.startswith("error: ")), None)
+    last = last or next((line for line in reversed(lines) if line), "it said nothing")
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return f"{how}: {last.removeprefix('error: ')}"
+
+
+class _Signals:
+    """While the block runs, SIGINT and SIGTERM are noted and do nothing else."""
+
+    heard: signal.Signals | None = None
+
+    def __enter__(self) -> "_Signals":
+        self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.heard = self.heard or signal.Signals(number)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
