@@ -35,6 +35,8 @@ def _main(argv: Sequence[str]) -> None:
     from mmgan.sweeps.local import LocalRuns
     from mmgan.sweeps.read import read_sweep
     from mmgan.sweeps.run import plan_sweep, run_sweep
+    from mmgan.sweeps.summary import summarize
+    from mmgan.sweeps.table import markdown, write_summary
 
     gpus = tuple(arguments.gpus.split(",")) if arguments.gpus else ()
     jobs = (len(gpus) or 1) if arguments.jobs is None else arguments.jobs
@@ -46,6 +48,10 @@ def _main(argv: Sequence[str]) -> None:
             print(f"{state:10} {run.name}  ({run.folder.path})")
         return
     result = run_sweep(sweep, jobs=jobs, machines=LocalRuns(jobs, gpus))
+    summary = summarize(result)
+    print(markdown(summary))
+    for path in write_summary(summary, sweep.folder):
+        print(path)
     if result.failed:
         names = "; ".join(ended.run.name for ended in result.failed)
         raise TrainingFailed(

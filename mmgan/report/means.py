@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -59,12 +59,22 @@ def _fault(group: Sequence[Record], seeds: Sequence[int]) -> str | None:
             return f"{record.folder.path} has no scores ({record.last['reason']})"
     if len(set(seeds)) < len(seeds):
         return f"they do not have {len(seeds)} different seeds ({', '.join(map(str, seeds))})"
-    judges = [judge_of(_last(record)) for record in group]
+    return judged_differently([_last(record) for record in group])
+
+
+def judged_differently(entries: Sequence[Mapping[str, Any]], apart: Collection[str] = ()) -> str | None:
+    """Why the values of these entries of scores.json must not be put together, or None.
+
+    Args:
+        entries: one or more.
+        apart: names from `judge_of` in which they may differ.
+    """
+    judges = [judge_of(entry) for entry in entries]
     for key in judges[0]:
         values = list(dict.fromkeys(str(judge.get(key)) for judge in judges))
-        if len(values) > 1:
+        if len(values) > 1 and key not in apart:
             return f"they were scored with different values of {key} ({' and '.join(values)})"
-    if any(metrics_of(_last(record)) != metrics_of(_last(group[0])) for record in group):
+    if any(metrics_of(entry) != metrics_of(entries[0]) for entry in entries):
         return "they were scored by different measures"
     return None
 

@@ -113,8 +113,8 @@ def list_runs(sweep: Sweep) -> list[Run]:
         for arm, (words, values) in resolved.items():
             path = sweep.folder / path_name(arm) / f"seed{seed}"
             own_words = (COMMANDS[sweep.trainer], *words, f"--seed={seed}", f"--out={path}")
-            config = {**values, "seed": seed, "out": str(path)}
-            runs.append(Run(arm, seed, RunFolder(path), path.with_name(f"seed{seed}.log"), own_words, config))
+            own = {**values, "seed": seed, "out": str(path)}
+            runs.append(Run(arm, seed, RunFolder(path), path.with_name(f"seed{seed}.log"), own_words, own))
     return runs
 
 

@@ -1,0 +1,74 @@
+"""A sweep's summary as a picture."""
+
+import io
+import math
+import statistics
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy import stats
+
+from mmgan.sweeps.summary import Line, Summary
+
+DOTS_PER_INCH = 100
+
+
+def draw_summary(summary: Summary) -> bytes:
+    """One panel a metric: each arm's seeds, its dot and 95 % interval, and the baseline's mean as a dotted line; PNG.
+
+    With a baseline the interval is that of the paired difference, drawn from the baseline's mean: an arm whose interval
+    crosses the line is not told apart from it. Without one, it is Student's interval of the arm's mean.
+    """
+    metrics = [m for m in summary.metrics if any(line.values for line in summary.lines if line.metric == m)]
+    arms = list(summary.values)
+    figure = Figure(figsize=(8, 1.1 + 0.3 * len(arms)), layout="constrained")
+    axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    for ax, metric in zip(axes, metrics, strict=True):
+        lines = [line for line in summary.lines if line.metric == metric]
+        _panel(ax, lines, summary.baseline)
+        better = "lower" if metric.better == "↓" else "higher"
+        ax.set_xlabel(f"{metric.name}\n({better} is better)", fontsize=9)
+    axes[0].set_yticks(range(len(arms)), arms, fontsize=9)
+    axes[0].set_ylim(len(arms) - 0.5, -0.5)  # the first on top
+    bars = "of the paired difference from the baseline (dotted)" if summary.baseline else "of the mean"
+    figure.suptitle(f"dots: means over seeds; bars: 95 % interval {bars}; grey: single seeds", fontsize=9)
+    out = io.BytesIO()
+    # Without the library's version in it, the same figure is the same file.
+    figure.savefig(out, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return out.getvalue()
+
+
+def _panel(ax: Axes, lines: list[Line], baseline: str | None) -> None:
+    reference = next((line.mean for line in lines if line.arm == baseline), None)
+    if reference is not None:
+        ax.axvline(reference, color="0.3", linestyle=":", linewidth=1.5, zorder=1)
+    for row, line in enumerate(lines):
+        if line.mean is None:
+            ax.annotate(
+                "no scores", (0.5, row), xycoords=("axes fraction", "data"), ha="center", va="center", fontsize=8
+            )
+            continue
+        ax.plot(list(line.values.values()), [row] * len(line.values), "o", color="0.75", markersize=3.5, zorder=2)
+        at, low, high = _interval(line, reference)
+        colour = "0.3" if line.arm == baseline else "#1f6fb2"
+        if low is not None and high is not None:
+            ax.errorbar(at, row, xerr=[[at - low], [high - at]], color=colour, capsize=3, linewidth=1.6, zorder=3)
+        ax.plot(at, row, "o", color=colour, markersize=6, zorder=4)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
+    ax.tick_params(axis="x", labelsize=8)
+    ax.grid(axis="x", color="0.92")
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _interval(line: Line, reference: float | None) -> tuple[float, float | None, float | None]:
+    """Where the dot lies, and the ends of the bar, if there is one."""
+    mean, d = line.mean or 0.0, line.difference
+    if reference is not None:
+        return (mean, None, None) if d is None else (reference + d.mean, reference + d.low, reference + d.high)
+    values = list(line.values.values())
+    if len(values) < 2:
+        return mean, None, None
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, mean - half, mean + half

@@ -1,0 +1,144 @@
+"""What came out of a sweep: by arm, metric and seed, and each arm against the baseline over the seeds they share."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mmgan.analysis.seeds import PairedDifference, paired_difference
+from mmgan.report.means import judged_differently
+from mmgan.report.scores import Metric, judge_text, metrics_of
+from mmgan.sweeps.run import SweepResult
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One arm by one metric.
+
+    Attributes:
+        arm: its name.
+        metric: with its unit and where better lies.
+        values: by seed.
+        difference: arm - baseline over the seeds of both; None for the baseline, and where it cannot be had.
+    """
+
+    arm: str
+    metric: Metric
+    values: Mapping[int, float]
+    difference: PairedDifference | None
+
+    @property
+    def mean(self) -> float | None:
+        return statistics.fmean(self.values.values()) if self.values else None
+
+    @property
+    def sd(self) -> float | None:
+        """Sample deviation (n - 1) over seeds; None for fewer than two."""
+        return statistics.stdev(self.values.values()) if len(self.values) > 1 else None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A sweep's numbers.
+
+    Attributes:
+        values: arm -> metric's name -> seed -> value, of the last scores of the runs that are done.
+        metrics: in the order of scores.json.
+        lines: an entry for each arm and metric, metric by metric.
+        baseline: the arm that the others are compared with, or None.
+        judges: arm -> what judged it, in one line; arms without scores are not there.
+        notes: what is missing and why, a line each.
+    """
+
+    values: Mapping[str, Mapping[str, Mapping[int, float]]]
+    metrics: list[Metric]
+    lines: list[Line]
+    baseline: str | None
+    judges: Mapping[str, str]
+    notes: list[str]
+
+
+def summarize(result: SweepResult) -> Summary:
+    """Read the scores of a sweep's runs. Seeds that are missing are left out, and a note says so.
+
+    Values that were judged differently are neither averaged nor compared; arms may differ in the step that was scored.
+
+    Raises:
+        UserError: if a scores.json is damaged.
+    """
+    notes: list[str] = []
+    entries = {arm: _entries_of(result, arm, notes) for arm in result.sweep.arms}
+    metrics = list(
+        dict.fromkeys(metric for of in entries.values() for entry in of.values() for metric in metrics_of(entry))
+    )
+    values = {
+        arm: {metric.name: _values_of(arm, metric, of, notes) for metric in metrics} for arm, of in entries.items()
+    }
+    baseline = result.sweep.baseline
+    comparable = [arm for arm in entries if baseline and _is_comparable(arm, baseline, entries, notes)]
+    lines = [
+        Line(
+            arm,
+            metric,
+            values[arm][metric.name],
+            _difference(values[arm][metric.name], values[baseline][metric.name])
+            if baseline and arm in comparable
+            else None,
+        )
+        for metric in metrics
+        for arm in entries
+    ]
+    notes += _few_pairs(lines, comparable)
+    judges = {arm: judge_text(next(iter(of.values()))) for arm, of in entries.items() if of}
+    return Summary(values, metrics, lines, baseline, judges, notes)
+
+
+def _entries_of(result: SweepResult, arm: str, notes: list[str]) -> dict[int, Entry]:
+    """An arm's last scores by seed; none at all if they were not all judged alike."""
+    found: dict[int, Entry] = {}
+    for ended in result.runs:
+        if ended.run.arm != arm:
+            continue
+        last = ended.run.folder.read_scores().get("last") if ended.state == "done" else None
+        if ended.state == "failed":
+            notes.append(f"{ended.run.name} is left out: it failed ({ended.why})")
+        elif last is None:
+            notes.append(f"{ended.run.name} is left out: it was not scored")
+        elif last.get("reason"):
+            notes.append(f"{ended.run.name} is left out: it has no scores ({last['reason']})")
+        else:
+            found[ended.run.seed] = last
+    fault = judged_differently(list(found.values())) if found else None
+    if fault:
+        notes.append(f"{arm} has no mean: {fault}")
+        return {}
+    return found
+
+
+def _values_of(arm: str, metric: Metric, entries: Mapping[int, Entry], notes: list[str]) -> dict[int, float]:
+    values = {seed: metric.value(entry) for seed, entry in entries.items() if metric in metrics_of(entry)}
+    if unknown := [str(seed) for seed, value in values.items() if value is None]:
+        notes.append(f"{arm}: {metric.name} could not be computed for seed {', '.join(unknown)}, which is left out")
+    return {seed: value for seed, value in values.items() if value is not None}
+
+
+def _is_comparable(arm: str, baseline: str, entries: Mapping[str, Mapping[int, Entry]], notes: list[str]) -> bool:
+    if arm == baseline or not entries[arm] or not entries[baseline]:
+        return False
+    fault = judged_differently([next(iter(entries[name].values())) for name in (baseline, arm)], apart=["step"])
+    if fault:
+        notes.append(f"{arm} is not compared with {baseline}: {fault}")
+    return fault is None
+
+
+def _difference(arm: Mapping[int, float], baseline: Mapping[int, float]) -> PairedDifference | None:
+    """Arm - baseline over their common seeds; None for fewer than two."""
+    common = [seed for seed in arm if seed in baseline]
+    return paired_difference([arm[s] for s in common], [baseline[s] for s in common]) if len(common) > 1 else None
+
+
+def _few_pairs(lines: list[Line], comparable: list[str]) -> list[str]:
+    arms = dict.fromkeys(line.arm for line in lines if line.arm in comparable and line.difference is None)
+    return [f"{arm} has fewer than two seeds in common with the baseline: no interval" for arm in arms]

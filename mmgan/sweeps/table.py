@@ -1,0 +1,92 @@
+"""A sweep's summary as files: summary.csv, summary.md, summary.png."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmgan.report.scores import MISSING, Metric
+from mmgan.runs.storage import write_atomically
+from mmgan.sweeps.figure import draw_summary
+from mmgan.sweeps.summary import Line, Summary
+
+COLUMNS = ("metric", "arm", "n", "mean", "sd", "pairs", "difference", "low", "high", "seeds", "judge")
+
+
+def write_summary(summary: Summary, folder: Path) -> list[Path]:
+    """Write summary.csv and summary.md, and summary.png where there is something to draw.
+
+    Returns:
+        The files.
+
+    Raises:
+        StorageFailed: if one cannot be written.
+    """
+    contents: dict[str, str | bytes] = {"summary.csv": csv_text(summary), "summary.md": markdown(summary)}
+    if any(line.values for line in summary.lines):
+        contents["summary.png"] = draw_summary(summary)
+    else:
+        (folder / "summary.png").unlink(missing_ok=True)  # of an earlier sweep
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in contents]
+
+
+def csv_text(summary: Summary) -> str:
+    """A row for each arm and metric, unrounded; difference, low and high are arm - baseline and its 95 % interval."""
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for line in summary.lines:
+        d = line.difference
+        paired = [d.n, d.mean, d.low, d.high] if d else [""] * 4
+        seeds = " ".join(map(str, line.values))
+        judge = summary.judges.get(line.arm, "")
+        rows.writerow([line.metric.name, line.arm, len(line.values), line.mean, line.sd, *paired, seeds, judge])
+    return out.getvalue()
+
+
+def markdown(summary: Summary) -> str:
+    """A table for each metric, with its judge and what is missing."""
+    parts = [_table(metric, [line for line in summary.lines if line.metric == metric]) for metric in summary.metrics]
+    judges = list(dict.fromkeys(summary.judges.values()))
+    if len(judges) == 1:
+        parts.append(f"Judged by {judges[0]}.")
+    else:
+        parts += [f"{_cell(arm)} was judged by {judge}." for arm, judge in summary.judges.items()]
+    if summary.notes:
+        parts.append("\n".join(f"* {note}" for note in summary.notes))
+    if summary.lines:
+        parts.append(_how_to_read(summary))
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(metric: Metric, lines: Sequence[Line]) -> str:
+    rows = [[f"{metric.name} {metric.better}", "n", "mean", "sd", "pairs", "difference", "95 % interval"]]
+    for line in lines:
+        d, digits = line.difference, metric.digits
+        paired = (
+            [str(d.n), f"{d.mean:+.{digits}f}", f"[{d.low:+.{digits}f}, {d.high:+.{digits}f}]"] if d else [MISSING] * 3
+        )
+        rows.append([_cell(line.arm), str(len(line.values)), metric.text(line.mean), metric.text(line.sd), *paired])
+    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
+    rule = ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])]
+    padded = [
+        [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))] for row in rows
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [padded[0], rule, *padded[1:]])
+
+
+def _how_to_read(summary: Summary) -> str:
+    text = "n: seeds; sd: sample deviation over seeds (n - 1)."
+    if summary.baseline:
+        text += (
+            f" Difference: arm - {_cell(summary.baseline)}, seed by seed, with Student's 95 % interval of its mean; an"
+            " interval that holds 0 leaves open which is better. Each interval stands for itself: nothing is corrected"
+            " for the number of comparisons."
+        )
+    return text
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
