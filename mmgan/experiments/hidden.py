@@ -1,0 +1,73 @@
+"""How the classes lie in a hidden space: how far apart, how tight, how flat."""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from mmgan.analysis.spectra import class_singular_values
+
+
+@dataclass(frozen=True)
+class ClassGeometry:
+    """Lengths in the units of the hidden space, each a mean over classes (or pairs of classes).
+
+    A network can undo any scale of its hidden states in the next layer, so only the ratios compare networks.
+
+    Attributes:
+        separation: distance between the means of two classes, over all pairs.
+        spread: root mean square distance of a class's rows from their mean.
+        largest: deviation of a class's rows along their main direction: largest centred singular value / sqrt(rows).
+        rest: the same for all other directions, summed.
+    """
+
+    separation: float
+    spread: float
+    largest: float
+    rest: float
+
+    @property
+    def relative_spread(self) -> float:
+        """Spread in units of the separation: how concentrated the classes are."""
+        return self.spread / self.separation
+
+    @property
+    def thickness(self) -> float:
+        """Rest in units of the separation: how far the classes are from lines; 0 for points and lines."""
+        return self.rest / self.separation
+
+    @property
+    def rest_share(self) -> float:
+        """Rest over the sum of all deviations; it does not tell a round cloud that is small from one that is large."""
+        return self.rest / (self.rest + self.largest)
+
+
+def class_geometry(hidden: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> ClassGeometry:
+    """Measure the classes' clouds.
+
+    Args:
+        hidden: representations, a row an example.
+        labels: their classes; two or more classes.
+
+    Raises:
+        UserError: for values that are not finite.
+    """
+    h = hidden.detach().cpu().double()
+    spectra = class_singular_values(h, labels, center=True)
+    means = {c: h[labels == c].mean(dim=0) for c in spectra}  # (d,) each
+    deviations = {c: values / int((labels == c).sum()) ** 0.5 for c, values in spectra.items()}
+    distances = [float((means[a] - means[b]).norm()) for a, b in combinations(spectra, 2)]
+    count = len(spectra)
+    return ClassGeometry(
+        separation=sum(distances) / len(distances),
+        spread=sum(float(values.norm()) for values in deviations.values()) / count,
+        largest=sum(float(values[0]) for values in deviations.values()) / count,
+        rest=sum(float(values[1:].sum()) for values in deviations.values()) / count,
+    )
+
+
+def nearest_distances(points: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> Float[Tensor, " n"]:
+    """Euclidean distance of each point from the nearest of the others."""
+    return torch.cat([torch.cdist(part, others).amin(dim=1) for part in points.split(1024)])
