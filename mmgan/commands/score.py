@@ -119,7 +119,7 @@ def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:
     settings = ScoreSettings(
         splits=10 if arguments.is_splits is None else arguments.is_splits, prc=arguments.precision_recall
     )
-    extractor = InceptionExtractor(weights, channels_last=False)  # bitwise torch-fidelity's features
+    extractor = InceptionExtractor(weights, fast=False)  # bitwise torch-fidelity's features
     scores, fakes, reals = score_folders(arguments.target, arguments.real, extractor, settings)
     return manifest(
         scores, settings, extractor, samples=fakes, real=arguments.real, split="folder", reals=reals, device="cpu"

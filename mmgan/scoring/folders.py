@@ -69,7 +69,7 @@ def score_folders(
 ) -> tuple[Scores, int, int]:
     """Scores of the images below `fake` against those below `real`, and the two numbers of images.
 
-    Grey images are read as RGB; the two folders may differ in size. With `InceptionExtractor(..., channels_last=False)`
+    Grey images are read as RGB; the two folders may differ in size. With `InceptionExtractor(..., fast=False)`
     the numbers are those of `fidelity --isc --fid --kid --samples-find-deep --input1 fake --input2 real`.
 
     Raises:

@@ -1,23 +1,29 @@
 """The FID Inception: torch-fidelity's InceptionV3 with the weights that FID, KID and IS are published for."""
 
+import copy
 import hashlib
 import pickle
 from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
-from jaxtyping import UInt8
-from torch import Tensor
-from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
+from jaxtyping import Float32, UInt8
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, BasicConv2d, FeatureExtractorInceptionV3
 
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Features, finite, state_digest, with_grey_or_rgb
+from mmgan.scoring.resizing import resize_like_tensorflow1
 
 WEIGHTS_NAME = Path(urlparse(URL_INCEPTION_V3).path).name
 """The file that torch-fidelity downloads; the word before .pth begins its sha256."""
 
 FLAG = "--inception-weights FILE"
+
+CPU_ROWS = 16
+"""Images a forward on a CPU: more of them do not fit its caches between one layer and the next."""
 
 
 def find_inception_weights(path: Path | str | None = None, *, download: bool = True) -> Path:
@@ -62,8 +68,9 @@ class InceptionExtractor:
     Args:
         weights: from `find_inception_weights`.
         device: where the network runs.
-        channels_last: about twice as fast on CPUs; features agree to about 5e-7 with the contiguous layout, which gives
-            the very numbers of torch-fidelity's command.
+        fast: the same arithmetic in another order (`FoldedInception`), in half the time on CPUs; features agree to
+            about 1e-6 of the largest with torch-fidelity's network as it stands, which gives the very numbers of its
+            command.
 
     Raises:
         UserError: if the file does not hold these weights.
@@ -72,21 +79,50 @@ class InceptionExtractor:
     name = "inception"
     dims = 2048
     num_classes = 1008
-    preprocessing = "inception-1"  # raise this number whenever the images are prepared in another way
+    preprocessing = "inception-2"  # raise this number whenever the images are prepared in another way
 
-    def __init__(self, weights: Path | str, device: torch.device | str = "cpu", *, channels_last: bool = True) -> None:
+    def __init__(self, weights: Path | str, device: torch.device | str = "cpu", *, fast: bool = True) -> None:
         self.device = torch.device(device)
-        self._network = _load(Path(weights))
-        self.digest = state_digest(self._network)
-        layout = torch.channels_last if channels_last else torch.contiguous_format
-        self._network.to(device=self.device, memory_format=layout)
-        self.fingerprint = f"{self.preprocessing} {self.digest} {layout} {self.device.type}"
+        network = _load(Path(weights))
+        self.digest = state_digest(network)
+        self._network = (FoldedInception(network) if fast else network).to(self.device)
+        self._rows = CPU_ROWS if fast and self.device.type == "cpu" else None
+        self.fingerprint = f"{self.preprocessing} {self.digest} {'folded' if fast else 'plain'} {self.device.type}"
 
     def __call__(self, images: UInt8[Tensor, "n c h w"]) -> Features:
         """Features of n images in [0, 255], grey or RGB, of any size; resized to 299 as TensorFlow 1 does."""
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
-            features, logits = self._network(with_grey_or_rgb(images, 3).to(self.device))  # (n, 2048), (n, 1008)
+            x = with_grey_or_rgb(images, 3).to(self.device)
+            parts = [self._network(rows) for rows in torch.split(x, self._rows or len(x))]
+            features, logits = map(torch.cat, zip(*parts, strict=True))  # (n, 2048), (n, 1008)
         return finite(self.name, features, logits)
+
+
+class FoldedInception(nn.Module):
+    """torch-fidelity's network for inference: every BatchNorm folded into its convolution, channels last throughout.
+
+    Args:
+        network: in eval mode; it is copied.
+    """
+
+    def __init__(self, network: FeatureExtractorInceptionV3) -> None:
+        super().__init__()
+        network = copy.deepcopy(network)
+        for name, module in list(network.named_modules()):
+            if isinstance(module, BasicConv2d):
+                folded = nn.Sequential(fuse_conv_bn_eval(module.conv, module.bn), nn.ReLU(inplace=True))
+                network.set_submodule(name, folded)
+        *stages, fc = network.children()  # registered in the order in which they run
+        self.size: int = network.INPUT_IMAGE_SIZE
+        self.stages = nn.Sequential(*stages)
+        self.stages.to(memory_format=torch.channels_last)
+        self.fc = fc
+
+    def forward(self, images: UInt8[Tensor, "n 3 h w"]) -> tuple[Float32[Tensor, "n 2048"], Float32[Tensor, "n 1008"]]:
+        """Pooled features, and the logits without bias."""
+        x = resize_like_tensorflow1(images, self.size).sub_(128).div_(128)  # (n, 3, 299, 299)
+        features = self.stages(x).flatten(1)  # (n, 2048)
+        return features, features @ self.fc.weight.T
 
 
 def _load(weights: Path) -> FeatureExtractorInceptionV3:

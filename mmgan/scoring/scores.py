@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Float32
 from torch import Tensor
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
-from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Features
 from mmgan.scoring.frechet import Moments, frechet_distance, moments
+from mmgan.scoring.kernel import kernel_distance
 
 NEIGHBOURS = 3
 """k of precision and recall (Kynkaanniemi et al. 2019), as in torch-fidelity."""
@@ -99,14 +99,7 @@ def score_features(fake: Features, real: Reference, settings: ScoreSettings = Sc
     size = min(settings.kid_subset_size, len(fake), len(real))
     values: dict[str, float] = inception_score(fake.logits, settings.splits, settings.seed)
     values["frechet_inception_distance"] = frechet_distance(fake_moments, real.moments)
-    values |= kid_features_to_metric(
-        fake.features,
-        real.features,
-        kid_subsets=settings.kid_subsets,
-        kid_subset_size=size,
-        rng_seed=settings.seed,
-        verbose=False,
-    )
+    values |= kernel_distance(fake.features, real.features, subsets=settings.kid_subsets, size=size, seed=settings.seed)
     if settings.prc:
         # In blocks of rows: all distances of 50,000 pairs of images at once would take 10 GB.
         prc = prc_features_to_metric(

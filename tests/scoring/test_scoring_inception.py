@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch_fidelity
 from scoring_images import smooth_images, write_images
+from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from mmgan.errors import UserError
@@ -30,7 +31,7 @@ def test_scores_are_those_of_torch_fidelity(
     monkeypatch.setattr(FeatureExtractorInceptionV3, "INPUT_IMAGE_SIZE", 107)
     write_images(tmp_path / "a", smooth_images(14, 0, size=32))
     write_images(tmp_path / "b", smooth_images(16, 1, 0.8, size=32))
-    extractor = InceptionExtractor(inception_weights, channels_last=False)
+    extractor = InceptionExtractor(inception_weights, fast=False)
     scores, fakes, reals = score_folders(tmp_path / "a", tmp_path / "b", extractor, SETTINGS)
     assert (fakes, reals) == (14, 16)
     with torch.random.fork_rng():
@@ -52,9 +53,9 @@ def test_scores_are_those_of_torch_fidelity(
     assert expected["frechet_inception_distance"] > 1e-3  # the random network tells the folders apart
 
 
-def test_channels_last_grey_and_rgb_agree(inception_weights: Path, rng_untouched: None) -> None:
+def test_folded_and_plain_grey_and_rgb_agree(inception_weights: Path, rng_untouched: None) -> None:
     fast = InceptionExtractor(inception_weights)
-    exact = InceptionExtractor(inception_weights, channels_last=False)
+    exact = InceptionExtractor(inception_weights, fast=False)
     assert fast.digest == exact.digest
     assert fast.fingerprint != exact.fingerprint
     grey = smooth_images(2, 0, size=28, channels=1)
@@ -121,3 +122,21 @@ def test_a_cached_file_is_verified_by_the_hash_in_its_name(hub: Path, monkeypatc
     sound.write_bytes(b"sound")
     monkeypatch.setattr(inception, "WEIGHTS_NAME", sound.name)
     assert find_inception_weights(download=False) == sound
+
+
+def test_the_folded_network_has_no_batch_norm_and_sees_every_image_once(
+    inception_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FeatureExtractorInceptionV3, "INPUT_IMAGE_SIZE", 107)
+    monkeypatch.setattr(inception, "CPU_ROWS", 4)
+    extractor = InceptionExtractor(inception_weights)
+    assert not [m for m in extractor._network.modules() if isinstance(m, nn.BatchNorm2d)]
+    convolutions = [m for m in extractor._network.modules() if isinstance(m, nn.Conv2d)]
+    rows: list[int] = []
+    for convolution in convolutions:
+        convolution.register_forward_hook(lambda module, args, output: rows.append(len(output)))
+    images = smooth_images(10, 0, size=32)
+    found = extractor(images)
+    assert rows == [4] * len(convolutions) + [4] * len(convolutions) + [2] * len(convolutions)
+    for i in (0, 7, 9):  # put back in their order
+        torch.testing.assert_close(found.features[i], extractor(images[i : i + 1]).features[0], rtol=1e-4, atol=1e-4)
