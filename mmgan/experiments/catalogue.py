@@ -32,6 +32,6 @@ EXPERIMENTS = {
     "alpha": Experiment("alpha", "Table 6: alpha", "as cifar, four values"),
     "deformations": Experiment("deformations", "Tables 4 and 9: novel deformations", "on cifar's runs"),
     "adversarial": Experiment("adversarial", "Table 7, Appendix D: FGSM, and the unbounded check", "on cifar's runs"),
-    "losses": Experiment("losses", "Figures 6 and 7: training loss by mixing layer", "on runs of layers"),
+    "losses": Experiment("losses", "Figures 6 and 7: training loss by mixing layer", "as cifar"),
     "gan": Experiment("gan", "Appendix E, Figure 8: IS and FID by alpha and layers", "digits, and Fashion-MNIST"),
 }
