@@ -50,7 +50,7 @@ def run(place: Place) -> Outcome:
         notes += [f"{study.label}: extractor {extractor}.", *_power(measured, study.label)]
         values[study.name] = {
             "label": study.label,
-            "settings": study.settings,
+            "settings": {name: value for name, value in study.settings.items() if name != "data_root"},
             "seeds": study.seeds,
             "extractor": extractor,
             "values": measured,
@@ -143,7 +143,7 @@ def _power(measured: dict[str, dict[str, list[float]]], label: str) -> list[str]
         needed = f"{pairs_needed(effect, sd):,}" if sd > 0 else "two"
         notes.append(
             f"{label}: {name} of the baseline {mean_sd(baseline, 3)}; a paired difference has a deviation of {sd:.3f}"
-            f" on average, so an effect as large as the paper's ({100 * RELATIVE_EFFECT[metric]:.1f} %, {effect:.3f} here)"
+            f" on average, so an effect as large as the paper's ({effect:.3f})"
             f" would take {needed} seeds to show four times in five."
         )
     return notes
