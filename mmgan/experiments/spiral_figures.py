@@ -14,10 +14,9 @@ from torch import Tensor
 from mmgan.analysis.activations import activations
 from mmgan.classifiers import MLP
 from mmgan.draws import torch_stream
-from mmgan.experiments.surfaces import Box, after, box_of, draw_surface
+from mmgan.experiments.surfaces import Box, after, box_of, draw_surface, save_small
 
 COLUMNS = 4
-DOTS_PER_INCH = 110
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +35,10 @@ def draw_surfaces(arms: Mapping[str, Trained], inputs: Box, layer: str, path: Pa
     part of the hidden space: the box of the training examples' representations and a tenth more.
     """
     bands = -(-len(arms) // COLUMNS)
-    figure = Figure(figsize=(8, 4.4 * bands), layout="constrained")
+    figure = Figure(figsize=(8, 4.2 * bands + 0.4), layout="constrained")
     grid = figure.subplots(2 * bands, COLUMNS, squeeze=False)
     low, high = (torch.tensor(side) for side in zip(*inputs, strict=True))
-    uniform = low + (high - low) * torch.rand(1500, 2, generator=torch_stream(0, "uniform inputs"))  # (m, 2)
+    uniform = low + (high - low) * torch.rand(1000, 2, generator=torch_stream(0, "uniform inputs"))  # (m, 2)
     for i, (name, arm) in enumerate(arms.items()):
         above, below = (grid[2 * (i // COLUMNS) + row, i % COLUMNS] for row in (0, 1))
         draw_surface(above, arm.network, inputs, arm.x, arm.labels)
@@ -53,10 +52,11 @@ def draw_surfaces(arms: Mapping[str, Trained], inputs: Box, layer: str, path: Pa
         if i % COLUMNS == 0:
             above.set_ylabel("input space", fontsize=9)
             below.set_ylabel("hidden space (bottleneck)", fontsize=9)
-    bar = figure.colorbar(grid[0, 0].images[0], ax=grid, location="bottom", aspect=50, shrink=0.7, spacing="uniform")
+    bar = figure.colorbar(grid[0, 0].images[0], ax=grid, location="bottom", aspect=50, shrink=0.7)
+    bar.set_ticks([0, 0.05, 0.25, 0.45, 0.55, 0.75, 0.95, 1])
     bar.set_label("probability of the blue class", fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
+    save_small(figure, path)
 
 
 def _widened(box: Box) -> Box:
@@ -81,9 +81,9 @@ def draw_spectra(spectra: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
             axes.plot(
                 range(1, len(mean) + 1), mean, marker="o", markersize=3, linewidth=2.2 if strong else 1, label=name
             )
-        axes.set(yscale="log", xlabel="rank of the singular value (1 = largest)", title=f"layer {layer}")
+        axes.set(yscale="log", xlabel="rank of the singular value", title=f"layer {layer}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("singular value of a class")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
-    figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
+    save_small(figure, path)
