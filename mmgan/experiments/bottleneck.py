@@ -70,7 +70,7 @@ def run(place: Place) -> Outcome:
                 assert isinstance(network, MLP)
                 network.to(x.device)
                 fit(network, x, labels, classes, replace(settings.fit, layers=layers), seed)
-                hidden = activations(network, str(BOTTLENECK), test_x.split(CHUNK))  # (n, 2)
+                hidden = activations(network, str(BOTTLENECK), torch.split(test_x, CHUNK))  # (n, 2)
                 error = _test_error(network, test_x, test_labels)
                 measured[task][name].append({"test_error": error} | measure(hidden, test_labels.cpu()))
                 if seed == 0:
@@ -111,7 +111,7 @@ def _below(x: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
 
 def _test_error(network: MLP, x: Tensor, labels: Tensor) -> float:
     with torch.no_grad():
-        named = torch.cat([network(part).argmax(dim=1) for part in x.split(CHUNK)])  # (n,)
+        named = torch.cat([network(part).argmax(dim=1) for part in torch.split(x, CHUNK)])  # (n,)
     return 100 * float((named != labels).float().mean())
 
 

@@ -71,7 +71,7 @@ def class_geometry(hidden: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) ->
 
 def nearest_distances(points: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> Float[Tensor, " n"]:
     """Euclidean distance of each point from the nearest of the others."""
-    return torch.cat([torch.cdist(part, others).amin(dim=1) for part in points.split(1024)])
+    return torch.cat([torch.cdist(part, others).amin(dim=1) for part in torch.split(points, 1024)])
 
 
 def ellipse_area(points: Float[Tensor, "n 2"]) -> float:

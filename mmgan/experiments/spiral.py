@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -20,10 +19,11 @@ from torch import Tensor
 from mmgan.analysis.activations import activations
 from mmgan.analysis.spectra import average_spectrum, average_summary, class_singular_values
 from mmgan.classifiers import MLP
-from mmgan.draws import global_stream, numpy_stream
+from mmgan.draws import global_stream
 from mmgan.experiments.experiment import Finding, Outcome, Place
 from mmgan.experiments.fit import Fit, fit
 from mmgan.experiments.hidden import class_geometry, nearest_distances
+from mmgan.experiments.spiral_arms import ARMS, BOTH, INPUT, MANIFOLD, OTHERS, VANILLA, Arm, spirals
 from mmgan.experiments.spiral_figures import Trained, draw_spectra, draw_surfaces
 from mmgan.experiments.surfaces import after, box_of, confidence, grid_over, probabilities
 from mmgan.experiments.verdicts import Direction, compare_arms
@@ -37,31 +37,6 @@ OFF_DATA = 0.1
 SURE = 0.95
 WIDTHS, BOTTLENECK = (48, 48, 2, 48, 48), 3
 LAYERS = ("1", "3")
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A regulariser: what it changes of the plain network and its training."""
-
-    layers: str = "none"
-    weight_decay: float = 0.0
-    input_noise: float = 0.0
-    dropout: float = 0.0
-    batch_norm: bool = False
-
-
-VANILLA, MANIFOLD, INPUT, BOTH = "vanilla", "Manifold Mixup", "input mixup", "Manifold Mixup, layers 1, 3"
-ARMS = {
-    VANILLA: Arm(),
-    MANIFOLD: Arm(layers="3"),
-    BOTH: Arm(layers="1,3"),
-    INPUT: Arm(layers="pixel"),
-    "weight decay": Arm(weight_decay=1e-3),
-    "noise": Arm(input_noise=0.1),
-    "dropout": Arm(dropout=0.5),
-    "batch norm": Arm(batch_norm=True),
-}
-OTHERS = [name for name in ARMS if name not in (VANILLA, MANIFOLD, BOTH)]
 
 
 @dataclass(frozen=True)
@@ -91,8 +66,8 @@ def run(place: Place) -> Outcome:
             network = _trained(arm, x, labels, settings.fit, seed)
             measured[name].append(measure(network, x, labels, *test))
             for layer in LAYERS:
-                values = class_singular_values(activations(network, layer, [x]), labels, center=True)
-                spectra[name][layer].append(average_spectrum(values).tolist())
+                of_class = class_singular_values(activations(network, layer, [x]), labels, center=True)
+                spectra[name][layer].append(average_spectrum(of_class).tolist())
             if seed == 0:
                 shown[name] = Trained(network, x, labels)
         place.say(f"spiral: seed {seed + 1} of {settings.seeds} done")
@@ -107,28 +82,6 @@ def run(place: Place) -> Outcome:
         "class_singular_values": spectra,
     }
     return Outcome(_findings(measured), values, ["spiral-surfaces.png", "spiral-spectra.png"], _notes())
-
-
-def spirals(
-    count: int, turns: float, noise: float, seed: int, purpose: str = "spirals"
-) -> tuple[Float[Tensor, "n 2"], Int64[Tensor, " n"]]:
-    """Two interleaved Archimedean spirals, r = angle / (2 pi turns), the second turned by half a turn.
-
-    Points are uniform in r^2, so about uniform along the arms but for the innermost; r is in [0.15, 1].
-
-    Args:
-        count: points; labels alternate.
-        turns: of each arm from the centre to r = 1.
-        noise: deviation of normal noise added to both coordinates.
-        seed, purpose: name the draw.
-    """
-    rng = numpy_stream(seed, purpose)
-    labels = np.arange(count) % 2
-    r = np.sqrt(rng.uniform(0.15**2, 1, count))
-    angle = 2 * np.pi * (turns * r + labels / 2)
-    points = r[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)  # (n, 2)
-    points = points + noise * rng.standard_normal((count, 2))
-    return torch.from_numpy(points).float(), torch.from_numpy(labels)
 
 
 def _trained(arm: Arm, x: Tensor, labels: Tensor, settings: Fit, seed: int) -> MLP:
@@ -216,7 +169,7 @@ def _findings(measured: Mapping[str, list[dict[str, float]]]) -> list[Finding]:
 def _notes() -> list[str]:
     return [
         'Scale "paper" is the same as "cpu": the paper gives no sizes, and nothing here needs a GPU.',
-        f"Off the data: farther than {OFF_DATA} from every training example, in a range of -1.1 to 1.1; hidden box: the "
+        f"Off the data: farther than {OFF_DATA} from every training example, of -1.1 to 1.1; hidden box: the "
         "smallest upright box around the representations of the training examples.",
         "Singular values are of centred classes. A network can undo any scale of its bottleneck in the next layer, so "
         "spread and non-largest deviations are also given in units of the distance between class means.",

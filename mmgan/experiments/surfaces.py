@@ -18,7 +18,11 @@ from mmgan.classifiers import MLP
 Box = tuple[tuple[float, float], tuple[float, float]]
 """((lowest, highest) of the first coordinate, the same of the second)."""
 
-POINT_COLOURS = LinearSegmentedColormap.from_list("surface", ["#f4a08a", "#ffffff", "#8ab8e0"], N=len(LEVELS) - 1)
+LEVELS = [0.0, 0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.95, 1.0]
+"""Edges of the drawn probabilities: what is sure to 95 % or more is in the two ends' colours."""
+
+POINT_COLOURS = ("#8c0d25", "#0b3c78")  # class 0 red, class 1 blue
+SURFACE_COLOURS = LinearSegmentedColormap.from_list("surface", ["#f4a08a", "#ffffff", "#8ab8e0"], N=len(LEVELS) - 1)
 
 
 def box_of(points: Float[Tensor, "n 2"]) -> Box:
@@ -78,8 +82,8 @@ def draw_surface(
         origin="lower",
         aspect="auto",
         interpolation="nearest",
-        cmap=_COLOURS,
-        norm=BoundaryNorm(LEVELS, _COLOURS.N),
+        cmap=SURFACE_COLOURS,
+        norm=BoundaryNorm(LEVELS, SURFACE_COLOURS.N),
     )
     if dots is not None:
         axes.scatter(dots[:, 0], dots[:, 1], s=1.2, color="black", linewidths=0)
@@ -93,5 +97,6 @@ def save_small(figure: Figure, path: Path, dots_per_inch: int = 110) -> None:
     """Write a PNG of 128 colours: a quarter of the size of a full-colour one, and the same file for the same figure."""
     canvas = FigureCanvasAgg(figure)
     figure.set_dpi(dots_per_inch)
-    canvas.draw()
-    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(128).save(path, optimize=True)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    Image.fromarray(pixels).convert("RGB").quantize(128).save(path, optimize=True)
