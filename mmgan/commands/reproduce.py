@@ -47,7 +47,9 @@ def _parser() -> Parser:
         default=os.environ.get("MMGAN_DATA") or "data",
         help="folder that holds the data sets ($MMGAN_DATA where set, else data)",
     )
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
+    parser.add_argument(
+        "--jobs", type=int, help="training runs at a time (default: one a core at cpu scale, 1 at paper scale)"
+    )
     return parser
 
 
@@ -58,12 +60,13 @@ def _main(argv: Sequence[str]) -> None:
         near = difflib.get_close_matches(unknown[0], EXPERIMENTS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(EXPERIMENTS)}, or all"
         raise UserError(f"there is no experiment '{unknown[0]}': {hint}")
-    if arguments.jobs < 1:
+    if arguments.jobs is not None and arguments.jobs < 1:
         raise UserError(f"--jobs {arguments.jobs} is out of range: it must be at least 1")
 
     from mmgan.experiments.comparison import markdown, write_comparison  # here, so that --help does not wait for torch
     from mmgan.experiments.experiment import Place
     from mmgan.experiments.results import run_experiment
+    from mmgan.sweeps.local import cores
 
     def say(line: str) -> None:
         print(line, flush=True)
@@ -78,7 +81,7 @@ def _main(argv: Sequence[str]) -> None:
             folder=out / f"{name}{kind}",
             runs=Path(arguments.runs) / f"{arguments.scale}{'-quick' if arguments.quick else ''}",
             data_root=arguments.data_root,
-            jobs=arguments.jobs,
+            jobs=arguments.jobs or (cores() if arguments.scale == "cpu" else 1),
             say=say,
         )
         say(f"{name}: {EXPERIMENTS[name].reproduces}")

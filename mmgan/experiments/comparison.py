@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmgan.errors import UserError
 from mmgan.experiments.catalogue import EXPERIMENTS
+from mmgan.experiments.costs import costs, table
 from mmgan.experiments.results import FILE, Result, read_result
 from mmgan.runs.storage import write_atomically
 
@@ -65,7 +66,7 @@ def write_comparison(folder: Path) -> Path:
 def fill(document: str, results: dict[str, Result]) -> str:
     """The document with what stands between `<!-- result: NAME -->` and `<!-- end -->` made anew.
 
-    NAME is a folder of results, or "overview".
+    NAME is a folder of results, "overview", or "costs" for what was not run at the paper's scale.
 
     Raises:
         UserError: for a name without a result.
@@ -73,9 +74,14 @@ def fill(document: str, results: dict[str, Result]) -> str:
 
     def section(match: re.Match[str]) -> str:
         name = match["name"]
-        if name != "overview" and name not in results:
+        if name == "costs":
+            text = table(costs())
+        elif name == "overview":
+            text = overview(list(results.values()))
+        elif name in results:
+            text = markdown(results[name])
+        else:
             raise UserError(f"the document wants the result '{name}'; those at hand are {', '.join(results) or 'none'}")
-        text = overview(list(results.values())) if name == "overview" else markdown(results[name])
         return f"{match[1]}{text}\n{match[3]}"
 
     return MARKER.sub(section, document)

@@ -1,0 +1,108 @@
+"""What the paper's own settings cost, from counted operations: `python -m mmgan.experiments.costs`.
+
+A multiply-add is counted where a convolution or a linear map makes it, on networks without weights (torch's "meta"
+device). A training step is three times the forward: forward, gradient of the input, gradient of the weights; Manifold
+Mixup replaces rows and so costs a classifier nothing, and a discriminator the layers after the mix once more for B rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmgan.classifiers import build_classifier
+from mmgan.discriminators import build_discriminator
+from mmgan.generators import build_generator
+
+SUSTAINED = 20e12
+"""Multiply-adds a second that one GPU is taken to sustain on these networks: an assumption, not a measurement. A card of
+today has a peak of 150e12 to 500e12 in bf16; small images and batches of 64 to 100 leave much of it idle."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One published run, and how many the experiment wants.
+
+    Attributes:
+        experiment, what: which, and of what.
+        runs: arms times seeds.
+        multiply_adds: of one run.
+    """
+
+    experiment: str
+    what: str
+    runs: int
+    multiply_adds: float
+
+    @property
+    def hours(self) -> float:
+        """Of one GPU at the sustained rate, all runs one after another."""
+        return self.runs * self.multiply_adds / SUSTAINED / 3600
+
+
+def forward_multiply_adds(network: nn.Module, *shape: int) -> float:
+    """Multiply-adds of one forward of an input of this shape."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.empty(shape, device="meta"))
+    return counter.get_total_flops() / 2
+
+
+def costs() -> list[Cost]:
+    """Every experiment that was not run at the paper's scale here."""
+
+    def classifier(arch: str, classes: int, images: int, epochs: int, size: int = 32, **settings: int) -> float:
+        with torch.device("meta"):
+            network = build_classifier(arch, classes, 3, size, **settings)  # type: ignore[arg-type]
+        return 3 * forward_multiply_adds(network.eval(), 1, 3, size, size) * images * epochs
+
+    cifar, svhn, tiny = 45_000, 68_257, 95_000  # the images that are trained on: 5,000 are held out
+    return [
+        Cost("cifar", "CIFAR-10, PreActResNet-18", 15, classifier("preactresnet", 10, cifar, 1200, depth=18)),
+        Cost("cifar", "CIFAR-10, PreActResNet-34", 15, classifier("preactresnet", 10, cifar, 1200, depth=34)),
+        Cost("cifar", "CIFAR-10, WRN-28-10", 15, classifier("wideresnet", 10, cifar, 400, depth=28, widen_factor=10)),
+        Cost("cifar", "CIFAR-100, all three networks", 15, _three(classifier, 100, cifar)),
+        Cost("cifar", "SVHN, all three networks", 15, _three(classifier, 10, svhn)),
+        Cost("cifar", "Tiny-ImageNet, PreActResNet-18", 15, classifier("preactresnet", 200, tiny, 2000, 64, depth=18)),
+        Cost("regularizers", "CIFAR-10, PreActResNet-50", 25, classifier("preactresnet", 10, cifar, 600, depth=50)),
+        Cost("layers", "both CIFARs, PreActResNet-18", 100, classifier("preactresnet", 100, cifar, 2000, depth=18)),
+        Cost("alpha", "CIFAR-10, PreActResNet-18", 65, classifier("preactresnet", 10, cifar, 2000, depth=18)),
+        Cost("losses", "CIFAR-10, PreActResNet-18", 25, classifier("preactresnet", 10, cifar, 1200, depth=18)),
+        Cost("losses", "CIFAR-100, PreActResNet-50", 15, classifier("preactresnet", 100, cifar, 600, depth=50)),
+        Cost("gan", "CIFAR-10, SNGAN, 50,000 steps", 65, _gan(50_000)),
+    ]
+
+
+def _three(classifier: object, classes: int, images: int) -> float:
+    count = classifier
+    assert callable(count)
+    return float(
+        count("preactresnet", classes, images, 1200, depth=18)
+        + count("preactresnet", classes, images, 1200, depth=34)
+        + count("wideresnet", classes, images, 400, depth=28, widen_factor=10)
+    )
+
+
+def _gan(steps: int, batch: int = 64, n_dis: int = 5) -> float:
+    """Appendix E: n_dis steps of D over B real and B fake rows and 0.26 of them again for B mixed ones on average over
+    1, 2 and pixel, then one of G over 2B; D passes gradients of G's step to its input alone."""
+    with torch.device("meta"):
+        generator, discriminator = build_generator("resnet", 32, 3), build_discriminator("resnet", 32, 3)
+    g = forward_multiply_adds(generator.eval(), 1, 128)
+    d = forward_multiply_adds(discriminator.eval(), 1, 3, 32, 32)
+    return steps * (n_dis * (batch * g + 3 * 1.26 * 2 * batch * d) + 2 * batch * (3 * g + 2 * d))
+
+
+def table(rows: Sequence[Cost]) -> str:
+    """The costs as Markdown."""
+    lines = [
+        "| experiment | what | runs | multiply-adds a run | hours of one GPU |",
+        "| --- | --- | --- | --- | --- |",
+        *(f"| `{c.experiment}` | {c.what} | {c.runs} | {c.multiply_adds:.2g} | {c.hours:,.0f} |" for c in rows),
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table(costs()))
