@@ -1,8 +1,8 @@
 """What the paper's own settings cost, from counted operations: `python -m mmgan.experiments.costs`.
 
 A multiply-add is counted where a convolution or a linear map makes it, on networks without weights (torch's "meta"
-device). A training step is three times the forward: forward, gradient of the input, gradient of the weights; Manifold
-Mixup replaces rows and so costs a classifier nothing, and a discriminator the layers after the mix once more for B rows.
+device). A training step is three times the forward: forward, gradient of the input, gradient of the weights. Manifold
+Mixup replaces rows and so costs a classifier nothing; a discriminator runs the layers after the mix for B more rows.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from mmgan.discriminators import build_discriminator
 from mmgan.generators import build_generator
 
 SUSTAINED = 20e12
-"""Multiply-adds a second that one GPU is taken to sustain on these networks: an assumption, not a measurement. A card of
-today has a peak of 150e12 to 500e12 in bf16; small images and batches of 64 to 100 leave much of it idle."""
+"""Multiply-adds a second that one GPU is taken to sustain on these networks: an assumption, not a measurement. Cards of
+today reach 150e12 to 500e12 in bf16 at best; small images and batches of 64 to 100 leave much of that idle."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def forward_multiply_adds(network: nn.Module, *shape: int) -> float:
     """Multiply-adds of one forward of an input of this shape."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(shape, device="meta"))
-    return counter.get_total_flops() / 2
+    flops: int = counter.get_total_flops()
+    return flops / 2
 
 
 def costs() -> list[Cost]:
