@@ -43,10 +43,8 @@ def draw_clouds(clouds: Mapping[str, Mapping[str, Cloud]], path: Path) -> None:
             points, labels = cloud.hidden[order], cloud.labels[order]
             axes.scatter(points[:, 0], points[:, 1], c=[to_hex(f"C{c}") for c in labels.tolist()], s=1.5, linewidths=0)
             low, high = (cloud.hidden.quantile(q, dim=0) for q in (0.001, 0.999))
-            centre, half = (low + high) / 2, 0.55 * float((high - low).max())
-            axes.set(
-                xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - half, centre[1] + half), aspect="equal"
-            )
+            (x, y), half = ((low + high) / 2).tolist(), 0.55 * float((high - low).max())
+            axes.set(xlim=(x - half, x + half), ylim=(y - half, y + half), aspect="equal")
             axes.set_title(f"{name}, error {cloud.test_error:.1f} %", fontsize=9)
             axes.tick_params(labelsize=7)
             axes.xaxis.set_major_locator(MaxNLocator(4))
