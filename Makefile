@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PREPARE := ../shared/data/prepare
 export MMGAN_DATA ?= $(if $(wildcard $(PREPARE)),$(CURDIR)/.test-data,)
 
-.PHONY: demo test lint soak bench clean help
+.PHONY: demo test lint soak bench docs clean help
 
 help:  ## say what can be made
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -37,6 +37,9 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed  ## what mixing costs a classifier's step, in alternation in one process
 	$(BIN)/python benchmarks/classifier_step.py
+
+docs: $(VENV)/.installed  ## make the tables of docs/reproduction.md anew from results/
+	$(BIN)/python -m mmgan.experiments.comparison docs/reproduction.md results
 
 data:
 	@if [ -x $(PREPARE) ] && [ "$(MMGAN_DATA)" = "$(CURDIR)/.test-data" ]; then $(PREPARE) $(MMGAN_DATA); fi
