@@ -89,8 +89,8 @@ def test_measures_of_a_network_whose_answers_are_known() -> None:
     x = torch.tensor([[-0.8, -0.1], [-0.6, 0.1], [0.6, -0.1], [0.8, 0.1]])
     labels = torch.tensor([0, 0, 1, 1])
     assert torch.allclose(network(x).diff(dim=1)[:, 0], steepness * x[:, 0], rtol=1e-3)
-    got = measure(network, x, labels, x[[0, 3]], torch.tensor([0, 0]))
-    assert got["test_error"] == 50
+    got = measure(network, x, labels, x[[0, 1, 3]], torch.tensor([0, 0, 0]))
+    assert got["test_error"] == pytest.approx(100 / 3)
     # means of sigmoid(5 |x|), over the hidden box [-0.8, 0.8] x [-0.1, 0.1]
     side = torch.linspace(0, 0.8, 100001, dtype=torch.float64)
     assert got["hidden_confidence"] == pytest.approx(100 * float((steepness * side).sigmoid().mean()), abs=0.02)
