@@ -70,9 +70,9 @@ def frechet_distance(fake: Moments, real: Moments) -> float:
 
 def _cholesky(covariance: Array) -> Array | None:
     """The lower factor, or None if the matrix is singular to working precision."""
-    try:
-        L: Array = scipy.linalg.cholesky(covariance, lower=True)
-    except scipy.linalg.LinAlgError:
+    factor, failed = torch.linalg.cholesky_ex(torch.from_numpy(covariance))
+    L: Array = factor.numpy()
+    if failed:
         return None
     diagonal = L.diagonal()
     return None if diagonal.min() < SINGULAR * diagonal.max() else L

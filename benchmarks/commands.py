@@ -1,0 +1,20 @@
+"""How long the commands' --help takes: each in a process of its own."""
+
+import subprocess
+import sys
+
+from benchmarks.rows import Row, row_of
+from benchmarks.timing import alternate
+
+HELP = {"mmgan --help": ([], 1.0), "mmgan train-gan --help": (["train-gan"], 3.0)}
+
+
+def measure(device: str, quick: bool) -> list[Row]:
+    """The rows of this part."""
+
+    def helping(words: list[str]) -> None:
+        subprocess.run([sys.executable, "-m", "mmgan", *words, "--help"], check=True, stdout=subprocess.DEVNULL)
+
+    calls = {name: lambda words=words: helping(words) for name, (words, _) in HELP.items()}
+    timings = alternate(calls, 2 if quick else 10)
+    return [row_of(name, timings.seconds(name), "s", at_most=most) for name, (_, most) in HELP.items()]

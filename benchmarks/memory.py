@@ -1,0 +1,74 @@
+"""Memory of scoring 50,000 samples against 50,000 real images, 2,048 features each: a process of its own."""
+
+import json
+import resource
+import subprocess
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.rows import Row
+from mmgan.data import make_images
+from mmgan.draws import global_stream
+from mmgan.generators import build_generator
+from mmgan.scoring import NetworkExtractor, extract, image_source, real_features, score_features
+
+COUNT = 50_000
+DIMS = 2048
+
+
+def measure(device: str, quick: bool) -> list[Row]:
+    """The row of this part."""
+    count = 500 if quick else COUNT
+    command = [sys.executable, "-m", "benchmarks.memory", str(count), device]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return [
+        Row(
+            f"memory of scoring {count:,} samples of 32x32 against as many real images, 2,048 features, above networks",
+            (found["peak"] - found["networks"]) / 1e9,
+            "GB",
+            at_most=1.5,
+            detail=found,
+        )
+    ]
+
+
+class Projection(nn.Module):
+    """2,048 features and 10 logits at little cost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(3 * 8 * 8, DIMS), nn.ReLU())
+        self.logits = nn.Linear(DIMS, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h: Tensor = self.logits(self.features(x))
+        return h
+
+
+def peak() -> int:
+    """Bytes: the most that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def score(count: int, device: str) -> dict[str, int | str]:
+    """Score a small generator, the real images in memory too, as a training run does; no cache."""
+    with global_stream(0, "init"):
+        generator = build_generator("resnet", 32, 3, 16, 32).to(device)
+        extractor = NetworkExtractor(Projection(), "projection", "features", 32, 3, device)
+    source = image_source(generator, 32, 0, device)
+    extractor(source(0, 64))
+    networks = peak()
+    real = make_images("reals", "train", torch.cat([source(10**6 + i, 500) for i in range(0, count, 500)]))
+    reference = real_features(real, extractor, None)
+    fakes = extract(source, count, extractor)
+    if reference is None or fakes is None:
+        raise AssertionError("one process alone always leads")
+    score_features(fakes, reference)
+    return {"samples": count, "peak": peak(), "networks": networks, "of": "resident set of the whole process, bytes"}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    print(json.dumps(score(int(sys.argv[1]), sys.argv[2])))

@@ -1,0 +1,296 @@
+"""IS, FID and KID with the FID Inception: ours against torch-fidelity called plainly.
+
+A whole score of 2,048 images takes torch-fidelity minutes on two cores. Its two parts are timed instead, each in
+alternation: the features of one batch of 64 images, of which there are 32 a side, and the scores of 2,048 rows of
+features. The total is the sum of 64 batches and the scores (32 where the real features are kept). What torch-fidelity
+spends on reading the images is left out, in its favour. That both give the same scores is found by whole calls on the
+same images, fewer of them.
+
+    python -m benchmarks.scoring [--images 2048]     whole calls on so many images, each side once
+"""
+
+import argparse
+import json
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import torch_fidelity
+from torch import Tensor
+from torch.utils.data import Dataset
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_isc import isc_features_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
+
+from benchmarks.inception_weights import write_random_weights
+from benchmarks.rows import Row, row_of
+from benchmarks.timing import Estimate, Timings, alternate, median
+from mmgan.data import Images, make_images
+from mmgan.draws import numpy_stream
+from mmgan.scoring import (
+    Features,
+    InceptionExtractor,
+    Reference,
+    ScoreSettings,
+    extract,
+    frechet_distance,
+    moments,
+    real_features,
+    score_features,
+)
+from mmgan.scoring.sharding import CHUNK
+
+COUNT = 2048
+DIMS = 2048
+CLASSES = 1008
+
+
+def measure(device: str, quick: bool) -> list[Row]:
+    """The rows of this part."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = write_random_weights(Path(folder) / "weights.pth")
+        rows = [*_speed(weights, Path(folder), device, quick), _agreement(weights, Path(folder), device, quick)]
+    return [*rows, _frechet(device, quick)]
+
+
+def noise_images(name: str, count: int, seed: int) -> Images:
+    """Smooth random images, 32x32 RGB; each seed has its own scale."""
+    rng = numpy_stream(seed, "benchmark-images")
+    cells = 4 + 4 * seed
+    coarse = torch.from_numpy(rng.random((count, 3, cells, cells), np.float32) * 255)
+    pixels = F.interpolate(coarse, 32, mode="bilinear").round().to(torch.uint8)  # (n, 3, 32, 32)
+    return make_images(name, "train", pixels, torch.arange(count) % 10, tuple("0123456789"))
+
+
+def plain_scores(weights: Path, fake: Images, real: Images, device: str, settings: ScoreSettings) -> dict[str, float]:
+    """torch-fidelity as its README calls it."""
+    warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
+    found: dict[str, float] = torch_fidelity.calculate_metrics(
+        input1=_Rows(fake.pixels),
+        input2=_Rows(real.pixels),
+        cuda=device == "cuda",
+        isc=True,
+        fid=True,
+        kid=True,
+        isc_splits=settings.splits,
+        kid_subsets=settings.kid_subsets,
+        kid_subset_size=settings.kid_subset_size,
+        feature_extractor_weights_path=str(weights),
+        verbose=False,
+    )
+    return found
+
+
+def our_scores(
+    extractor: InceptionExtractor, fake: Images, real: Images, cache: Path, settings: ScoreSettings
+) -> dict[str, float]:
+    """What a training run does at a score: the real features from the cache, or into it; then the fakes'."""
+    reference = real_features(real, extractor, cache)
+    fakes = extract(lambda first, count: fake.pixels[first : first + count], len(fake), extractor)
+    if reference is None or fakes is None:
+        raise AssertionError("one process alone always leads")
+    return dict(score_features(fakes, reference, settings).values)
+
+
+class _Rows(Dataset[Tensor]):
+    def __init__(self, pixels: Tensor) -> None:
+        self.pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.pixels[index]
+
+
+def _speed(weights: Path, folder: Path, device: str, quick: bool) -> list[Row]:
+    batches = _batches(weights, device, quick)
+    scores = _scores(folder, device, quick)
+    batches_a_side = COUNT // CHUNK
+
+    def total(times: Callable[[Timings, str], Estimate], name: str, sides: int) -> float:
+        batch = "plain" if name == "plain" else "ours"
+        return sides * batches_a_side * times(batches, batch).value + times(scores, name).value
+
+    rows = []
+    for what, name, sides, least in (
+        ("IS, FID and KID of 2,048 images with Inception: torch-fidelity's time over ours", "ours", 2, 1.5),
+        ("the same, real features kept", "kept", 1, 2.8),
+    ):
+        wall, cpu = (
+            {"plain": total(kind, "plain", 2), "ours": total(kind, name, sides)} for kind in (Timings.seconds, _cpu)
+        )
+        low, high = _interval(batches, sides)
+        rows.append(
+            Row(
+                what,
+                wall["plain"] / wall["ours"],
+                "x",
+                at_least=least,
+                detail={
+                    "measured": "one batch's features and all rows' scores, each in alternation; totals computed",
+                    "batch": _batch(quick),
+                    "batches": sides * batches_a_side,
+                    "rows": _rows(quick)[0],
+                    "seconds": wall,
+                    "cpu_seconds": cpu,
+                    "cpu_ratio": cpu["plain"] / cpu["ours"],
+                    "features_ratio_95": [low, high],
+                    "scores_seconds": {key: scores.seconds(key).value for key in scores.wall},
+                },
+            )
+        )
+    return rows
+
+
+def _cpu(timings: Timings, name: str) -> Estimate:
+    return median(timings.cpu[name])
+
+
+def _interval(batches: Timings, sides: int) -> tuple[float, float]:
+    ratio = batches.ratio("plain", to="ours")
+    return ratio.low * 2 / sides, ratio.high * 2 / sides
+
+
+def _batches(weights: Path, device: str, quick: bool) -> Timings:
+    pixels = noise_images("fakes", _batch(quick), 0).pixels.to(device)
+    plain = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], str(weights)).to(device)
+    ours = InceptionExtractor(weights, device)
+
+    def run_plain() -> None:
+        with torch.no_grad():
+            [values.cpu() for values in plain(pixels)]
+
+    return alternate({"plain": run_plain, "ours": lambda: ours(pixels)}, 1 if quick else 5, device)
+
+
+def _batch(quick: bool) -> int:
+    return 2 if quick else CHUNK
+
+
+def _rows(quick: bool) -> tuple[int, int]:
+    return (200, 64) if quick else (COUNT, DIMS)
+
+
+def _scores(folder: Path, device: str, quick: bool) -> Timings:
+    """Of features that are there already; `kept` includes reading and checking the kept ones."""
+    count, dims = _rows(quick)
+    fake, real = random_features(count, dims, 0), random_features(count, dims, 1)
+    settings = ScoreSettings(kid_subset_size=100 if quick else 1000)
+    images = noise_images("reals", count, 1)
+    stored = _Stored(real)
+    real_features(images, stored, folder / "scores")
+
+    def plain() -> None:
+        isc_features_to_metric(fake.logits, splits=settings.splits)
+        fid_statistics_to_metric(*(fid_features_to_statistics(x.features) for x in (fake, real)), verbose=False)
+        kid_features_to_metric(fake.features, real.features, kid_subset_size=settings.kid_subset_size, verbose=False)
+
+    def kept() -> None:
+        reference = real_features(images, stored, folder / "scores")
+        if reference is not None:
+            score_features(fake, reference, settings)
+
+    calls = {"plain": plain, "ours": lambda: score_features(fake, Reference.of(real.features), settings), "kept": kept}
+    return alternate(calls, 1 if quick else 2, device, warmup=0)
+
+
+class _Stored:
+    """An extractor that has its features already."""
+
+    name, digest, fingerprint = "stored", "0", "stored"
+
+    def __init__(self, features: Features) -> None:
+        self.kept = features
+        self.dims, self.num_classes = features.features.shape[1], features.logits.shape[1]
+        self.first = 0
+
+    def __call__(self, images: Tensor) -> Features:
+        rows = slice(self.first, self.first + len(images))
+        self.first = rows.stop
+        return Features(self.kept.features[rows], self.kept.logits[rows])
+
+
+def random_features(count: int, dims: int, seed: int) -> Features:
+    """Non-negative features whose covariance has full rank where there are rows enough, and a wide spectrum."""
+    generator = torch.Generator().manual_seed(seed)
+    basis = (
+        torch.randn(dims, dims, generator=torch.Generator().manual_seed(7)) * torch.logspace(0, -2, dims) / dims**0.5
+    )
+    features = (torch.randn(count, dims, generator=generator) @ basis + 0.3 + seed / 50).relu()
+    return Features(features, torch.randn(count, CLASSES, generator=generator))
+
+
+def _agreement(weights: Path, folder: Path, device: str, quick: bool) -> Row:
+    count = 24 if quick else 2048 if device == "cuda" else 128
+    found = whole_calls(weights, folder, device, count)
+    return Row(
+        f"largest relative difference of the five scores from torch-fidelity's, {count} images a side",
+        found["difference"],
+        "relative",
+        at_most=1e-4,
+        detail=found,
+    )
+
+
+def whole_calls(weights: Path, folder: Path, device: str, count: int) -> dict[str, Any]:
+    """torch-fidelity and ours from images to scores, once each, and ours again with the real features kept."""
+    fake, real = noise_images("fakes", count, 0), noise_images("reals", count, 1)
+    settings = ScoreSettings(kid_subset_size=min(1000, count // 2))
+    extractor = InceptionExtractor(weights, device)
+    calls: dict[str, Callable[[], dict[str, float]]] = {
+        "plain": lambda: plain_scores(weights, fake, real, device, settings),
+        "ours": lambda: our_scores(extractor, fake, real, folder / "whole", settings),
+        "kept": lambda: our_scores(extractor, fake, real, folder / "whole", settings),
+    }
+    scores, seconds = {}, {}
+    for name, call in calls.items():
+        start = time.perf_counter()
+        scores[name] = call()
+        seconds[name] = time.perf_counter() - start
+    if scores["ours"] != scores["kept"]:
+        raise AssertionError("the kept features give other scores")
+    difference = max(abs(scores["ours"][name] / value - 1) for name, value in scores["plain"].items())
+    return {
+        "images": count,
+        "kid_subset_size": settings.kid_subset_size,
+        "seconds": seconds,
+        "scores": scores,
+        "difference": difference,
+    }
+
+
+def _frechet(device: str, quick: bool) -> Row:
+    """The statistics of generated images' features, and their distance to kept statistics; at full rank."""
+    count, dims = (100, 64) if quick else (2560, DIMS)
+    fake, real = random_features(count, dims, 0).features, moments(random_features(count, dims, 1).features)
+    calls = {"ours": lambda: frechet_distance(moments(fake), real)}
+    timings = alternate(calls, 2 if quick else 5, device)
+    return row_of(
+        "FID statistics of 2,560 rows of 2,048 features, and their distance to kept ones",
+        timings.seconds("ours"),
+        "s",
+        at_most=1.2,
+        detail={"rows": count, "dims": dims, "cpu_seconds": _cpu(timings, "ours").value},
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=COUNT, help="of each side, for whole calls")
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        weights = write_random_weights(Path(folder) / "weights.pth")
+        print(json.dumps(whole_calls(weights, Path(folder), arguments.device, arguments.images), indent=2))
+
+
+if __name__ == "__main__":
+    main()
