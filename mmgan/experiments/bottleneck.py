@@ -87,11 +87,13 @@ def run(place: Place) -> Outcome:
 
 
 def measure(hidden: Float[Tensor, "n 2"], labels: Int64[Tensor, " n"]) -> dict[str, float]:
-    """Numbers of one network's hidden test images; `separation` and `area` are in the units of the hidden space."""
+    """Numbers of one network's hidden test images; `separation`, `largest`, `rest` and `area` in its units."""
     geometry = class_geometry(hidden, labels)
     return {
         "relative_spread": geometry.relative_spread,
         "separation": geometry.separation,
+        "largest": geometry.largest,
+        "rest": geometry.rest,
         "nearest_gap": nearest_gap(hidden, labels),
         "area": ellipse_area(hidden),
         "occupied_share": occupied_share(hidden, labels),

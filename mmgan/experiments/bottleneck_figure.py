@@ -15,7 +15,7 @@ from torch import Tensor
 from mmgan.draws import torch_stream
 from mmgan.experiments.surfaces import save_small
 
-SHOWN = 2000
+SHOWN = 4000
 """Test images drawn of each network: more only cover one another, and make the file large."""
 
 
@@ -41,7 +41,7 @@ def draw_clouds(clouds: Mapping[str, Mapping[str, Cloud]], path: Path) -> None:
         for (name, cloud), axes in zip(arms.items(), row, strict=True):
             order = torch.randperm(len(cloud.hidden), generator=torch_stream(0, "drawn images"))[:SHOWN]
             points, labels = cloud.hidden[order], cloud.labels[order]
-            axes.scatter(points[:, 0], points[:, 1], c=[to_hex(f"C{c}") for c in labels.tolist()], s=1.5, linewidths=0)
+            axes.scatter(points[:, 0], points[:, 1], c=[to_hex(f"C{c}") for c in labels.tolist()], s=2.5, linewidths=0)
             low, high = (cloud.hidden.quantile(q, dim=0) for q in (0.001, 0.999))
             (x, y), half = ((low + high) / 2).tolist(), 0.55 * float((high - low).max())
             axes.set(xlim=(x - half, x + half), ylim=(y - half, y + half), aspect="equal")
