@@ -3,12 +3,12 @@
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from mmgan.generators.parts import glorot_conv
+from mmgan.generators.rescaling import HalvingConv
 
 # which weights are spectrally normalised: "partial" leaves out the shortcuts of blocks that keep the size
 Spectral = Literal["all", "partial", "none"]
@@ -26,13 +26,13 @@ class FirstBlock(nn.Module):
         super().__init__()
         normalise = spectral != "none"
         self.conv1 = _conv(in_channels, out_channels, 3, 2**0.5, normalise)
-        self.conv2 = _conv(out_channels, out_channels, 3, 2**0.5, normalise)
-        self.shortcut = _conv(in_channels, out_channels, 1, 1.0, normalise)
+        self.conv2 = _conv(out_channels, out_channels, 3, 2**0.5, normalise, HalvingConv)
+        self.shortcut = _conv(in_channels, out_channels, 1, 1.0, normalise, HalvingConv)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
-        h = self.conv2(torch.relu(self.conv1(x)))  # (n, d, h, w)
-        shortcut: Tensor = self.shortcut(F.avg_pool2d(x, 2))  # (n, d, h/2, w/2)
-        return F.avg_pool2d(h, 2) + shortcut
+        h = torch.relu(self.conv1(x))  # (n, d, h, w)
+        out: Tensor = self.conv2(h) + self.shortcut(x)  # (n, d, h/2, w/2)
+        return out
 
 
 class Block(nn.Module):
@@ -48,21 +48,27 @@ class Block(nn.Module):
         super().__init__()
         normalise = spectral != "none"
         self.conv1 = _conv(in_channels, in_channels, 3, 2**0.5, normalise)
-        self.conv2 = _conv(in_channels, out_channels, 3, 2**0.5, normalise)
+        kind = HalvingConv if down else nn.Conv2d
+        self.conv2 = _conv(in_channels, out_channels, 3, 2**0.5, normalise, kind)
         if down or in_channels != out_channels or shortcuts == "all":
             normalise_shortcut = spectral == "all" or (spectral == "partial" and down)
-            self.shortcut = _conv(in_channels, out_channels, 1, 1.0, normalise_shortcut)
+            self.shortcut = _conv(in_channels, out_channels, 1, 1.0, normalise_shortcut, kind)
         else:
             self.shortcut = nn.Identity()
-        self.halve = nn.AvgPool2d(2) if down else nn.Identity()
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
         h = self.conv1(torch.relu(x))  # (n, c, h, w)
-        h = self.conv2(torch.relu(h))  # (n, d, h, w)
-        out: Tensor = self.halve(h) + self.halve(self.shortcut(x))  # (n, d, h', w')
+        out: Tensor = self.conv2(torch.relu(h)) + self.shortcut(x)  # (n, d, h', w')
         return out
 
 
-def _conv(in_channels: int, out_channels: int, kernel_size: int, gain: float, normalise: bool) -> nn.Module:
-    conv = glorot_conv(in_channels, out_channels, kernel_size, gain)
+def _conv(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    gain: float,
+    normalise: bool,
+    kind: type[nn.Conv2d] = nn.Conv2d,
+) -> nn.Module:
+    conv = glorot_conv(in_channels, out_channels, kernel_size, gain, kind)
     return spectral_norm(conv) if normalise else conv

@@ -8,9 +8,12 @@ from torch import Tensor, nn
 from mmgan.errors import UserError
 
 
-def glorot_conv(in_channels: int, out_channels: int, kernel_size: int, gain: float) -> nn.Conv2d:
-    """A size-keeping convolution with Glorot uniform weights of this gain and zero bias."""
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+def glorot_conv(
+    in_channels: int, out_channels: int, kernel_size: int, gain: float, kind: type[nn.Conv2d] = nn.Conv2d
+) -> nn.Conv2d:
+    """A size-keeping convolution, or a `HalvingConv` or `DoublingConv`, with Glorot uniform weights of this gain and
+    zero bias."""
+    conv = kind(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
     nn.init.xavier_uniform_(conv.weight, gain)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv

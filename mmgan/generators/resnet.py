@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmgan.errors import UserError
 from mmgan.generators.parts import Generator, batch_norm, glorot_conv, glorot_linear, require_positive, require_size
+from mmgan.generators.rescaling import DoublingConv
 
 # image size -> (side of the first feature map, channels there and after each doubling, in units of the width, width)
 _LADDERS: dict[int, tuple[int, tuple[int, ...], int]] = {
@@ -31,16 +32,19 @@ class UpBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, learned: bool) -> None:
         super().__init__()
         self.bn1 = batch_norm(in_channels)
-        self.conv1 = glorot_conv(in_channels, out_channels, 3, gain=2**0.5)
+        self.conv1 = glorot_conv(in_channels, out_channels, 3, gain=2**0.5, kind=DoublingConv)
         self.bn2 = batch_norm(out_channels)
         self.conv2 = glorot_conv(out_channels, out_channels, 3, gain=2**0.5)
-        self.shortcut = glorot_conv(in_channels, out_channels, 1, gain=1.0) if learned else nn.Identity()
-        self.up = nn.Upsample(scale_factor=2, mode="nearest")
+        self.shortcut = (
+            glorot_conv(in_channels, out_channels, 1, gain=1.0, kind=DoublingConv)
+            if learned
+            else nn.Upsample(scale_factor=2, mode="nearest")
+        )
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
-        h = self.conv1(self.up(torch.relu(self.bn1(x))))  # (n, d, 2h, 2w)
+        h = self.conv1(torch.relu(self.bn1(x)))  # (n, d, 2h, 2w)
         h = self.conv2(torch.relu(self.bn2(h)))
-        out: Tensor = h + self.shortcut(self.up(x))  # (n, d, 2h, 2w)
+        out: Tensor = h + self.shortcut(x)  # (n, d, 2h, 2w)
         return out
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -15,7 +16,7 @@ from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import Batches
 from mmgan.draws import torch_stream
 from mmgan.errors import Stopped
-from mmgan.losses import GAN_LOSSES, discriminator_losses
+from mmgan.losses import GAN_LOSSES, GANLoss, discriminator_losses
 from mmgan.plan import MixPlan
 from mmgan.policies import RealFakePolicy, real_fake_labels
 from mmgan.training.guard import Guard, RunningStatistics
@@ -50,6 +51,30 @@ def make_optimizer(network: nn.Module, settings: GanTrainingSettings) -> torch.o
 def make_policy(mix: GanMixSettings) -> RealFakePolicy:
     """The law of the plans that the settings describe."""
     return RealFakePolicy(mix.mix.items, mix.alpha, mix.lam, mix.per, mix.pairs.items)  # type: ignore[arg-type]
+
+
+def discriminator_step(
+    discriminator: nn.Module,
+    guard: Guard,
+    real: Float[Tensor, "b c h w"],
+    fake: Float[Tensor, "b c h w"],
+    plan: MixPlan,
+    loss: GANLoss,
+    mix: GanMixSettings,
+) -> Float[Tensor, " 4"]:
+    """One forward over real, fake and appended mixed rows, and one update (Equation 6).
+
+    Returns:
+        The losses: total, on real rows, on fake rows, on mixed rows.
+    """
+    x = torch.cat([real, fake.to(real.dtype)])  # (2b, c, h, w)
+    logits = discriminator(x, plan, append=True)  # (2b + m,)
+    mixed_labels = plan.mix(real_fake_labels(len(real), x.device))  # (m,)
+    if mix.mix_label == "fake":
+        mixed_labels = torch.zeros_like(mixed_labels)
+    losses = discriminator_losses(loss, logits.float(), mixed_labels, mix.mix_weight)
+    guard.update(losses.total)
+    return torch.stack([losses.total, losses.real, losses.fake, losses.mixed]).detach()
 
 
 def train_gan(
@@ -88,7 +113,6 @@ def train_gan(
     policy, baseline = make_policy(mix), RealFakePolicy("none")
     rank, device = accelerator.process_index, accelerator.device
     b = settings.batch_size // accelerator.num_processes
-    labels = real_fake_labels(b, device)  # (2b,)
     generator = accelerator.unwrap_model(state.generator)
     discriminator = accelerator.unwrap_model(state.discriminator)
     guard_d = Guard("discriminator", state.discriminator, state.opt_d, accelerator, settings.clip_grad)
@@ -121,14 +145,7 @@ def train_gan(
             with torch.no_grad(), accelerator.autocast():
                 fake = generator(latents("latents of d", d_step, b))  # (b, c, h, w)
             plan = draw_plan(d_step)
-            x = torch.cat([real, fake.to(real.dtype)])  # (2b, c, h, w)
-            logits = state.discriminator(x, plan, append=True)  # (2b + m,)
-            mixed_labels = plan.mix(labels)  # (m,)
-            if mix.mix_label == "fake":
-                mixed_labels = torch.zeros_like(mixed_labels)
-            losses = discriminator_losses(loss, logits.float(), mixed_labels, mix.mix_weight)
-            guard_d.update(losses.total)
-            terms.append(torch.stack([losses.total, losses.real, losses.fake, losses.mixed]).detach())
+            terms.append(discriminator_step(state.discriminator, guard_d, real, fake, plan, loss, mix))
             layers.append(plan.layer)
 
         # The generator: once, through a discriminator that needs no gradients of its own.

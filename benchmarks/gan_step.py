@@ -1,0 +1,85 @@
+"""What mixing costs a discriminator's step, and a whole GAN iteration against the same trained the usual way."""
+
+from collections.abc import Callable
+
+import torch
+from accelerate import Accelerator
+
+from benchmarks.rows import Row, row_of
+from benchmarks.gans import LAYERS, SEED, Gan, mix_of
+from benchmarks.timing import Timings, alternate, median
+from mmgan.losses import GAN_LOSSES
+from mmgan.training.gan import discriminator_step, make_policy
+from mmgan.training.guard import Guard
+
+TARGETS = {"pixel": 1.57, "1": 1.28, "2": 1.13}
+AVERAGE_TARGET = 1.32
+BOUNDS = {"pixel": 1.50, "1": 1.28, "2": 1.12}
+"""Multiply-adds of the step with rows appended at the layer, over those of the step without."""
+
+
+def measure(device: str, quick: bool) -> list[Row]:
+    return [*discriminator_rows(device, quick), *iteration_rows(device, quick)]
+
+
+def discriminator_rows(device: str, quick: bool) -> list[Row]:
+    """The trainer's own step at each layer against none: reference network, fakes at hand."""
+    gan = Gan(device, batch_size=4, d_width=16, g_width=16) if quick else Gan(device, batch_size=64)
+    steps = {layer: discriminator_calls(gan, layer) for layer in ("none", *TARGETS)}
+    timings = alternate(steps, repetitions=3 if quick else 15, device=device)
+    setting = f"D step, SN-ResNet {gan.d_width} wide, 32x32, batch {gan.batch_size}"
+    rows = [
+        row_of(
+            f"{setting}: {layer} / none",
+            timings.ratio(layer, "none"),
+            "x",
+            at_most=target,
+            detail={"multiply-adds": BOUNDS[layer], "cpu": timings.cpu_ratio(layer, "none").value},
+        )
+        for layer, target in TARGETS.items()
+    ]
+    average = median(sum(timings.wall[layer] for layer in TARGETS) / (len(TARGETS) * timings.wall["none"]))
+    cpu = median(sum(timings.cpu[layer] for layer in TARGETS) / (len(TARGETS) * timings.cpu["none"]))
+    detail = {"multiply-adds": sum(BOUNDS.values()) / len(BOUNDS), "cpu": cpu.value}
+    rows.append(row_of(f"{setting}: {LAYERS} / none", average, "x", at_most=AVERAGE_TARGET, detail=detail))
+    return [*rows, row_of(f"{setting}: none", timings.seconds("none"), "ms", scale=1e3)]
+
+
+def discriminator_calls(gan: Gan, layer: str) -> Callable[[], None]:
+    """One step of the discriminator, its plan drawn, as the training loop takes it."""
+    state, mix = gan.state("none" if layer == "none" else layer), mix_of(layer)
+    guard = Guard("discriminator", state.discriminator, state.opt_d, Accelerator(cpu=gan.device == "cpu"), 0.0)
+    real, _ = gan.batches().batch(0)
+    with torch.no_grad():
+        fake = state.generator(torch.randn(gan.batch_size, gan.latent_dim, device=gan.device))
+    policy = make_policy(mix)
+
+    def step() -> None:
+        plan = policy.draw(gan.batch_size, 0, SEED, device=gan.device)
+        discriminator_step(state.discriminator, guard, real, fake, plan, GAN_LOSSES["jsgan"], mix)
+
+    return step
+
+
+def iteration_rows(device: str, quick: bool) -> list[Row]:
+    """n_dis discriminator steps and the generator's, both reference networks, by the trainer's own loop."""
+    gan = Gan(device, batch_size=4, d_width=16, g_width=16) if quick else Gan(device, batch_size=16)
+    timings = iteration_timings(gan, repetitions=3 if quick else 7)
+    speedup = timings.ratio("usual", "ours")
+    setting = f"GAN iteration, SN-ResNets, 32x32, n_dis {gan.n_dis}, batch {gan.batch_size}, mix {LAYERS}"
+    detail = {"cpu": timings.cpu_ratio("usual", "ours").value}
+    return [
+        row_of(f"{setting}: usual way / ours", speedup, "x", at_least=2.0, detail=detail),
+        row_of(f"{setting}: ours", timings.seconds("ours"), "s"),
+    ]
+
+
+def iteration_timings(gan: Gan, repetitions: int) -> Timings:
+    state, batches, accelerator = gan.state(), gan.batches(), Accelerator(cpu=gan.device == "cpu")
+    usual = gan.usual_way()
+    done = iter(range(10**9))
+    calls = {
+        "ours": lambda: gan.train(state, batches, accelerator),
+        "usual": lambda: usual.iteration(next(done)),
+    }
+    return alternate(calls, repetitions, gan.device)

@@ -1,0 +1,82 @@
+"""The GANs that are timed: networks, data of noise, and the trainer's own state."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from benchmarks.usual_way import UsualWay
+from mmgan import Mixed
+from mmgan.config.fields import Names
+from mmgan.config.gan import GanMixSettings, GanTrainingSettings
+from mmgan.data import Batches, make_batches, make_images
+from mmgan.discriminators import build_discriminator
+from mmgan.draws import global_stream, numpy_stream
+from mmgan.generators import Generator, build_generator
+from mmgan.training.gan import GanState, make_optimizer, make_policy, train_gan
+
+SEED = 0
+LAYERS = "1,2,pixel"
+
+
+@dataclass(frozen=True)
+class Gan:
+    """What is timed; the defaults are the reference SN-ResNets for 32x32 (Miyato et al. 2018)."""
+
+    device: str
+    batch_size: int
+    image_size: int = 32
+    channels: int = 3
+    d_width: int = 128
+    g_width: int = 256
+    latent_dim: int = 128
+    n_dis: int = 5
+
+    def networks(self, layout: torch.memory_format = torch.channels_last) -> tuple[Generator, nn.Module]:
+        """Generator and discriminator, initialised by the seed."""
+        with global_stream(SEED, "init"):
+            g = build_generator("resnet", self.image_size, self.channels, self.g_width, self.latent_dim)
+            d = build_discriminator("resnet", self.image_size, self.channels, self.d_width)
+        return g.to(self.device, memory_format=layout), d.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+
+    def batches(self) -> Batches:
+        """Images of noise, dequantised as the trainer does."""
+        shape = (8 * self.batch_size, self.channels, self.image_size, self.image_size)
+        pixels = torch.from_numpy(numpy_stream(SEED, "benchmark").integers(0, 256, shape, "uint8"))
+        images = make_images("noise", "train", pixels)
+        return make_batches(images, self.batch_size, seed=SEED, device=self.device, dequantize=True)
+
+    def settings(self, steps: int = 1) -> GanTrainingSettings:
+        return GanTrainingSettings(steps=steps, batch_size=self.batch_size, n_dis=self.n_dis, lr_decay="none")
+
+    def state(self, layers: str = LAYERS, layout: torch.memory_format = torch.channels_last) -> GanState:
+        """Networks and optimizers as the trainer has them."""
+        generator, discriminator = self.networks(layout)
+        mixed = Mixed(discriminator, layers)
+        settings = self.settings()
+        return GanState(generator, mixed, None, make_optimizer(generator, settings), make_optimizer(mixed, settings))
+
+    def train(self, state: GanState, batches: Batches, accelerator: object, steps: int = 1) -> None:
+        """So many generator steps of the trainer's own loop, which reads the losses after the last one."""
+        train_gan(
+            state,
+            batches,
+            mix_of(LAYERS),
+            self.settings(state.step + steps),
+            latent_dim=self.latent_dim,
+            seed=SEED,
+            accelerator=accelerator,  # type: ignore[arg-type]
+            log_every=10**9,
+            on_metrics=lambda rows: None,
+            tasks=(),
+        )
+
+    def usual_way(self) -> UsualWay:
+        """The same networks, data and draws, trained the usual way."""
+        generator, discriminator = self.networks(torch.contiguous_format)
+        policy = make_policy(mix_of(LAYERS))
+        return UsualWay(generator, discriminator, self.batches(), policy, self.settings(), SEED, self.device)
+
+
+def mix_of(layers: str) -> GanMixSettings:
+    return GanMixSettings(mix=Names(layers))
