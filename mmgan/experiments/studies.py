@@ -7,12 +7,14 @@ name: experiments that need the same arm share it, and what was trained once is 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mmgan.errors import TrainingFailed
+from mmgan.errors import TrainingFailed, UserError
 from mmgan.experiments.experiment import Finding, Place
 from mmgan.experiments.verdicts import Direction, compare_arms
 from mmgan.report.record import Record, read_record
 from mmgan.sweeps.run import run_sweep
+from mmgan.sweeps.summary import summarize
 from mmgan.sweeps.sweep import Settings, Sweep, TrainerName
+from mmgan.sweeps.table import write_summary
 
 Values = Mapping[str, Sequence[float]]
 """An arm's name -> a value for each seed."""
@@ -74,7 +76,7 @@ def train(place: Place, study: Study, arms: Mapping[str, Settings]) -> dict[str,
     """The runs of each arm in the order of the seeds; those that are not there yet are trained.
 
     Raises:
-        UserError: if a run with other settings lies in the way.
+        UserError: if a run with other settings lies in the way, or runs were judged differently.
         TrainingFailed: if a run failed; the others are kept.
     """
     baseline = next(iter(arms))
@@ -92,6 +94,10 @@ def train(place: Place, study: Study, arms: Mapping[str, Settings]) -> dict[str,
         raise TrainingFailed(
             f"{len(result.failed)} of {len(result.runs)} runs failed; the others are kept, and the same command goes on"
         )
+    summary = summarize(result)
+    write_summary(summary, sweep.folder)
+    if summary.notes:
+        raise UserError(f"the runs in {sweep.folder} cannot be compared: {'; '.join(summary.notes)}")
     records: dict[str, list[Record]] = {name: [] for name in arms}
     for ended in result.runs:
         records[ended.run.arm].append(read_record(ended.run.folder))
