@@ -6,7 +6,7 @@ import torch
 from accelerate import Accelerator
 
 from benchmarks.rows import Row, row_of
-from benchmarks.gans import LAYERS, SEED, Gan, mix_of
+from benchmarks.setup import LAYERS, SEED, Gan, mix_of
 from benchmarks.timing import Timings, alternate, median
 from mmgan.losses import GAN_LOSSES
 from mmgan.training.gan import discriminator_step, make_policy

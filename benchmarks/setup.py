@@ -1,6 +1,8 @@
 """The GANs that are timed: networks, data of noise, and the trainer's own state."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -56,7 +58,14 @@ class Gan:
         settings = self.settings()
         return GanState(generator, mixed, None, make_optimizer(generator, settings), make_optimizer(mixed, settings))
 
-    def train(self, state: GanState, batches: Batches, accelerator: object, steps: int = 1) -> None:
+    def train(
+        self,
+        state: GanState,
+        batches: Batches,
+        accelerator: object,
+        steps: int = 1,
+        on_metrics: Callable[[list[dict[str, Any]]], None] = lambda rows: None,
+    ) -> None:
         """So many generator steps of the trainer's own loop, which reads the losses after the last one."""
         train_gan(
             state,
@@ -67,7 +76,7 @@ class Gan:
             seed=SEED,
             accelerator=accelerator,  # type: ignore[arg-type]
             log_every=10**9,
-            on_metrics=lambda rows: None,
+            on_metrics=on_metrics,
             tasks=(),
         )
 
