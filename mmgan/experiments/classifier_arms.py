@@ -46,7 +46,7 @@ def small_study(place: Place) -> Study:
         }
         return Study("digits, 1 epoch", "digits", "configs/classifier/digits.yaml", settings, (0, 1))
     return Study(
-        label="2,000 CIFAR-10 images (JPEG copies), PreActResNet-18 of width 8",
+        label="2,000 CIFAR-10 images",
         name="cifar10-2k",
         config="configs/classifier/cifar10-jpeg-2k.yaml",
         settings={"data": f"folder:{place.data_root}/cifar10-jpeg"},
