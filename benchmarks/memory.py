@@ -20,12 +20,12 @@ DIMS = 2048
 
 def measure(device: str, quick: bool) -> list[Row]:
     """The row of this part."""
-    count = 500 if quick else COUNT
-    command = [sys.executable, "-m", "benchmarks.memory", str(count), device]
+    count, dims = (500, 64) if quick else (COUNT, DIMS)
+    command = [sys.executable, "-m", "benchmarks.memory", str(count), str(dims), device]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return [
         Row(
-            f"memory of scoring {count:,} samples of 32x32 against as many real images, 2,048 features, above networks",
+            f"memory above the networks, scoring {count:,} samples of 32x32 against as many images, {dims:,} features",
             (found["peak"] - found["networks"]) / 1e9,
             "GB",
             at_most=1.5,
@@ -35,12 +35,12 @@ def measure(device: str, quick: bool) -> list[Row]:
 
 
 class Projection(nn.Module):
-    """2,048 features and 10 logits at little cost."""
+    """Features and 10 logits at little cost."""
 
-    def __init__(self) -> None:
+    def __init__(self, dims: int) -> None:
         super().__init__()
-        self.features = nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(3 * 8 * 8, DIMS), nn.ReLU())
-        self.logits = nn.Linear(DIMS, 10)
+        self.features = nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(3 * 8 * 8, dims), nn.ReLU())
+        self.logits = nn.Linear(dims, 10)
 
     def forward(self, x: Tensor) -> Tensor:
         h: Tensor = self.logits(self.features(x))
@@ -52,11 +52,11 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def score(count: int, device: str) -> dict[str, int | str]:
+def score(count: int, dims: int, device: str) -> dict[str, int | str]:
     """Score a small generator, the real images in memory too, as a training run does; no cache."""
     with global_stream(0, "init"):
         generator = build_generator("resnet", 32, 3, 16, 32).to(device)
-        extractor = NetworkExtractor(Projection(), "projection", "features", 32, 3, device)
+        extractor = NetworkExtractor(Projection(dims), "projection", "features", 32, 3, device)
     source = image_source(generator, 32, 0, device)
     extractor(source(0, 64))
     networks = peak()
@@ -71,4 +71,4 @@ def score(count: int, device: str) -> dict[str, int | str]:
 
 if __name__ == "__main__":
     torch.set_num_threads(2)
-    print(json.dumps(score(int(sys.argv[1]), sys.argv[2])))
+    print(json.dumps(score(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])))

@@ -3,6 +3,8 @@
 The extractor is a small one of 2,048 features, so that what grows faster than linearly would show.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +28,14 @@ def measure(device: str, quick: bool) -> list[Row]:
     counts, reals, dims = ((150, 300), 200, 64) if quick else (COUNTS, REALS, 2048)
     with global_stream(0, "init"):
         generator = build_generator("resnet", 32, 3, 16, 32).to(device)
-        extractor = NetworkExtractor(Projection(), "projection", "features", 32, 3, device)
+        extractor = NetworkExtractor(Projection(dims), "projection", "features", 32, 3, device)
     source = image_source(generator, 32, 0, device)
     rows = random_features(max(counts), dims, 0)
     real = Reference.of(random_features(reals, dims, 1).features)
-    parts = {
-        "generating and extracting": {f"{n}": lambda n=n: extract(source, n, extractor) for n in counts},
+    parts: dict[str, dict[str, Callable[[], object]]] = {
+        "generating and extracting": {f"{n}": partial(extract, source, n, extractor) for n in counts},
         f"IS, FID and KID against {reals:,} kept real images": {
-            f"{n}": lambda n=n: score_features(_first(rows, n), real) for n in counts
+            f"{n}": partial(score_features, _first(rows, n), real) for n in counts
         },
     }
     found = []

@@ -4,26 +4,15 @@ A whole score of 2,048 images takes torch-fidelity minutes on two cores. Its two
 alternation: the features of one batch of 64 images, of which there are 32 a side, and the scores of 2,048 rows of
 features. The total is the sum of 64 batches and the scores (32 where the real features are kept). What torch-fidelity
 spends on reading the images is left out, in its favour. That both give the same scores is found by whole calls on the
-same images, fewer of them.
-
-    python -m benchmarks.scoring [--images 2048]     whole calls on so many images, each side once
+same images, fewer of them; `python -m benchmarks.whole_scores` makes them on all 2,048.
 """
 
-import argparse
-import json
 import tempfile
-import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-import torch_fidelity
 from torch import Tensor
-from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
@@ -32,14 +21,12 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from benchmarks.inception_weights import write_random_weights
 from benchmarks.rows import Row, row_of
 from benchmarks.timing import Estimate, Timings, alternate, median
-from mmgan.data import Images, make_images
-from mmgan.draws import numpy_stream
+from benchmarks.whole_scores import noise_images, whole_calls
 from mmgan.scoring import (
     Features,
     InceptionExtractor,
     Reference,
     ScoreSettings,
-    extract,
     frechet_distance,
     moments,
     real_features,
@@ -58,56 +45,6 @@ def measure(device: str, quick: bool) -> list[Row]:
         weights = write_random_weights(Path(folder) / "weights.pth")
         rows = [*_speed(weights, Path(folder), device, quick), _agreement(weights, Path(folder), device, quick)]
     return [*rows, _frechet(device, quick)]
-
-
-def noise_images(name: str, count: int, seed: int) -> Images:
-    """Smooth random images, 32x32 RGB; each seed has its own scale."""
-    rng = numpy_stream(seed, "benchmark-images")
-    cells = 4 + 4 * seed
-    coarse = torch.from_numpy(rng.random((count, 3, cells, cells), np.float32) * 255)
-    pixels = F.interpolate(coarse, 32, mode="bilinear").round().to(torch.uint8)  # (n, 3, 32, 32)
-    return make_images(name, "train", pixels, torch.arange(count) % 10, tuple("0123456789"))
-
-
-def plain_scores(weights: Path, fake: Images, real: Images, device: str, settings: ScoreSettings) -> dict[str, float]:
-    """torch-fidelity as its README calls it."""
-    warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
-    found: dict[str, float] = torch_fidelity.calculate_metrics(
-        input1=_Rows(fake.pixels),
-        input2=_Rows(real.pixels),
-        cuda=device == "cuda",
-        isc=True,
-        fid=True,
-        kid=True,
-        isc_splits=settings.splits,
-        kid_subsets=settings.kid_subsets,
-        kid_subset_size=settings.kid_subset_size,
-        feature_extractor_weights_path=str(weights),
-        verbose=False,
-    )
-    return found
-
-
-def our_scores(
-    extractor: InceptionExtractor, fake: Images, real: Images, cache: Path, settings: ScoreSettings
-) -> dict[str, float]:
-    """What a training run does at a score: the real features from the cache, or into it; then the fakes'."""
-    reference = real_features(real, extractor, cache)
-    fakes = extract(lambda first, count: fake.pixels[first : first + count], len(fake), extractor)
-    if reference is None or fakes is None:
-        raise AssertionError("one process alone always leads")
-    return dict(score_features(fakes, reference, settings).values)
-
-
-class _Rows(Dataset[Tensor]):
-    def __init__(self, pixels: Tensor) -> None:
-        self.pixels = pixels
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return self.pixels[index]
 
 
 def _speed(weights: Path, folder: Path, device: str, quick: bool) -> list[Row]:
@@ -230,7 +167,7 @@ def random_features(count: int, dims: int, seed: int) -> Features:
 
 def _agreement(weights: Path, folder: Path, device: str, quick: bool) -> Row:
     count = 24 if quick else 2048 if device == "cuda" else 128
-    found = whole_calls(weights, folder, device, count)
+    found = whole_calls(weights, folder, device, count, again=not quick)
     return Row(
         f"largest relative difference of the five scores from torch-fidelity's, {count} images a side",
         found["difference"],
@@ -238,33 +175,6 @@ def _agreement(weights: Path, folder: Path, device: str, quick: bool) -> Row:
         at_most=1e-4,
         detail=found,
     )
-
-
-def whole_calls(weights: Path, folder: Path, device: str, count: int) -> dict[str, Any]:
-    """torch-fidelity and ours from images to scores, once each, and ours again with the real features kept."""
-    fake, real = noise_images("fakes", count, 0), noise_images("reals", count, 1)
-    settings = ScoreSettings(kid_subset_size=min(1000, count // 2))
-    extractor = InceptionExtractor(weights, device)
-    calls: dict[str, Callable[[], dict[str, float]]] = {
-        "plain": lambda: plain_scores(weights, fake, real, device, settings),
-        "ours": lambda: our_scores(extractor, fake, real, folder / "whole", settings),
-        "kept": lambda: our_scores(extractor, fake, real, folder / "whole", settings),
-    }
-    scores, seconds = {}, {}
-    for name, call in calls.items():
-        start = time.perf_counter()
-        scores[name] = call()
-        seconds[name] = time.perf_counter() - start
-    if scores["ours"] != scores["kept"]:
-        raise AssertionError("the kept features give other scores")
-    difference = max(abs(scores["ours"][name] / value - 1) for name, value in scores["plain"].items())
-    return {
-        "images": count,
-        "kid_subset_size": settings.kid_subset_size,
-        "seconds": seconds,
-        "scores": scores,
-        "difference": difference,
-    }
 
 
 def _frechet(device: str, quick: bool) -> Row:
@@ -280,17 +190,3 @@ def _frechet(device: str, quick: bool) -> Row:
         at_most=1.2,
         detail={"rows": count, "dims": dims, "cpu_seconds": _cpu(timings, "ours").value},
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=COUNT, help="of each side, for whole calls")
-    parser.add_argument("--device", default="cpu")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        weights = write_random_weights(Path(folder) / "weights.pth")
-        print(json.dumps(whole_calls(weights, Path(folder), arguments.device, arguments.images), indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from benchmarks import commands, data, memory, score_scaling, scoring
+from benchmarks import commands, data, memory, score_scaling, scoring, whole_scores
 from benchmarks.inception_weights import write_random_weights
 from mmgan.data import make_batches
 from mmgan.scoring import Features, ScoreSettings
@@ -42,10 +42,10 @@ class Counting:
 
 def test_every_image_goes_through_the_extractor_once_and_kept_ones_not_again(tmp_path: Path) -> None:
     extractor, settings = Counting(), ScoreSettings(splits=2, kid_subset_size=20)
-    fake, real = scoring.noise_images("fakes", 70, 0), scoring.noise_images("reals", 90, 1)
-    first = scoring.our_scores(extractor, fake, real, tmp_path, settings)
+    fake, real = whole_scores.noise_images("fakes", 70, 0), whole_scores.noise_images("reals", 90, 1)
+    first = whole_scores.our_scores(extractor, fake, real, tmp_path, settings)
     assert extractor.images == 160
-    assert scoring.our_scores(extractor, fake, real, tmp_path, settings) == first
+    assert whole_scores.our_scores(extractor, fake, real, tmp_path, settings) == first
     assert extractor.images == 160 + 70
 
 
