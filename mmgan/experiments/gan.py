@@ -84,7 +84,7 @@ def _studies(place: Place) -> list[tuple[Study, dict[str, str], Sequence[float]]
         label="digits",
         name="gan-digits",
         config="configs/gan/digits.yaml",
-        settings={"steps": 800, "score_samples": 5000, "score_every": 800} | rarely,
+        settings={"steps": 600, "score_samples": 5000, "score_every": 600} | rarely,
         seeds=(0, 1, 2, 3, 4),
         trainer="gan",
     )
@@ -92,7 +92,7 @@ def _studies(place: Place) -> list[tuple[Study, dict[str, str], Sequence[float]]
         label="Fashion-MNIST",
         name="gan-fashion",
         config="configs/gan/fashion-mnist.yaml",
-        settings={"data_root": place.data_root, "steps": 600, "score_samples": 5000, "score_every": 600} | rarely,
+        settings={"data_root": place.data_root, "steps": 400, "score_samples": 5000, "score_every": 400} | rarely,
         seeds=(0, 1, 2, 3, 4),
         trainer="gan",
     )
