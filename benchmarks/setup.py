@@ -11,7 +11,7 @@ from benchmarks.usual_way import UsualWay
 from mmgan import Mixed
 from mmgan.config.fields import Names
 from mmgan.config.gan import GanMixSettings, GanTrainingSettings
-from mmgan.data import Batches, make_batches, make_images
+from mmgan.data import Batches, Images, make_batches, make_images
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import global_stream, numpy_stream
 from mmgan.generators import Generator, build_generator
@@ -41,12 +41,15 @@ class Gan:
             d = build_discriminator("resnet", self.image_size, self.channels, self.d_width)
         return g.to(self.device, memory_format=layout), d.to(self.device, memory_format=layout)  # type: ignore[call-overload]
 
-    def batches(self) -> Batches:
-        """Images of noise, dequantised as the trainer does."""
+    def images(self) -> Images:
+        """Noise."""
         shape = (8 * self.batch_size, self.channels, self.image_size, self.image_size)
-        pixels = torch.from_numpy(numpy_stream(SEED, "benchmark").integers(0, 256, shape, "uint8"))
-        images = make_images("noise", "train", pixels)
-        return make_batches(images, self.batch_size, seed=SEED, device=self.device, dequantize=True)
+        pixels = numpy_stream(SEED, "benchmark").integers(0, 256, shape, "uint8")
+        return make_images("noise", "train", torch.from_numpy(pixels))
+
+    def batches(self) -> Batches:
+        """Of these images, dequantised as the trainer does."""
+        return make_batches(self.images(), self.batch_size, seed=SEED, device=self.device, dequantize=True)
 
     def settings(self, steps: int = 1) -> GanTrainingSettings:
         return GanTrainingSettings(steps=steps, batch_size=self.batch_size, n_dis=self.n_dis, lr_decay="none")

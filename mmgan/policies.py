@@ -50,7 +50,7 @@ def draw_lam(rng: np.random.Generator, law: Law, alpha: float, size: int, per: s
         lam = rng.beta(alpha, alpha, count)
         if law == "folded-beta":  # the released GAN code keeps lam at or below one half
             lam = np.minimum(lam, 1 - lam)
-    return np.resize(lam.astype(np.float32), size)
+    return lam.astype(np.float32).repeat(size if per == "batch" else 1)
 
 
 def _plan(

@@ -1,0 +1,88 @@
+"""The share of a training step that is neither network, optimizer nor spectral norm, by torch's profiler.
+
+Counted as network: the forwards of G and of D without what its taps do (spectral norms run inside D), and the backward
+without the nodes that mixing put into the graph. The optimizers' steps are marked by torch. What is left of the step's
+time is the loop's: data, latents, plans, mixing, losses, the guard and the metrics. The profiler slows small operations
+most, so that the share is rather too high.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch.autograd.profiler_util import FunctionEvent
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from benchmarks.rows import Row
+from benchmarks.setup import Gan
+from mmgan.taps import Call
+from mmgan.training.gan import GanState
+
+STEP, NETWORK, MIXING = "step", "network", "mixing"
+MIXING_NODES = ("IndexSelectBackward", "LerpBackward", "CatBackward")
+"""Nodes of the graph that interpolation and appending make; our networks make none of these kinds."""
+
+
+def measure(device: str, quick: bool) -> list[Row]:
+    reference = Gan(device, batch_size=4, d_width=16, g_width=16) if quick else Gan(device, batch_size=16)
+    digits = Gan(device, 32, image_size=16, channels=1, d_width=32, g_width=32, latent_dim=32, n_dis=1)
+    return [
+        _row(
+            f"neither network nor optimizer in a GAN iteration, SN-ResNets {reference.d_width} wide", reference, 1, 3.0
+        ),
+        _row("the same of configs/gan/digits.yaml, the smallest preset", digits, 2 if quick else 25, None),
+    ]
+
+
+def _row(what: str, gan: Gan, steps: int, at_most: float | None) -> Row:
+    shares = share_of_loop(gan, steps)
+    return Row(f"{what}, batch {gan.batch_size}", 100 * shares["loop"], "%", at_most=at_most, detail=shares)
+
+
+def share_of_loop(gan: Gan, steps: int) -> dict[str, float]:
+    """The parts of a training step, as shares that add up to 1."""
+    state, batches, accelerator = gan.state(), gan.batches(), Accelerator(cpu=gan.device == "cpu")
+    gan.train(state, batches, accelerator)
+    _label(state)
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gan.device == "cuda" else [])]
+    apply = Call.apply
+    Call.apply = _labelled(MIXING, Call.apply)  # type: ignore[method-assign]
+    try:
+        with profile(activities=activities) as found, record_function(STEP):
+            gan.train(state, batches, accelerator, steps)
+    finally:
+        Call.apply = apply  # type: ignore[method-assign]
+    events = [event for event in found.events() or [] if event.device_type == torch.autograd.DeviceType.CPU]
+    total = _time(events, lambda name: name == STEP)
+    mixing = _time(events, lambda name: name == MIXING)
+    mixing_nodes = _time(events, lambda name: name.startswith(_node(*MIXING_NODES)))
+    parts = {
+        "network, forward": _time(events, lambda name: name == NETWORK) - mixing,
+        "network, backward": _time(events, lambda name: name.startswith(_node(""))) - mixing_nodes,
+        "optimizer": _time(events, lambda name: name.startswith("Optimizer.step")),
+    }
+    shares = {name: seconds / total for name, seconds in parts.items()}
+    return shares | {"mixing": (mixing + mixing_nodes) / total, "loop": 1 - sum(shares.values())}
+
+
+def _label(state: GanState) -> None:
+    for network in (state.generator, state.discriminator.model):
+        network.forward = _labelled(NETWORK, network.forward)  # type: ignore[method-assign]
+
+
+def _labelled(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with record_function(name):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _node(*kinds: str) -> tuple[str, ...]:
+    return tuple(f"autograd::engine::evaluate_function: {kind}" for kind in kinds)
+
+
+def _time(events: list[FunctionEvent], which: Callable[[str], bool]) -> float:
+    """Microseconds of all events of these names, what they call included."""
+    return float(sum(event.cpu_time_total for event in events if which(event.name)))

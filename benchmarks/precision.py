@@ -1,0 +1,79 @@
+"""What bf16, channels_last and torch.compile gain, each by itself, on training steps of the reference networks.
+
+That each computes what float32 in eager mode does is tested in tests/benchmarks/test_flags.py.
+"""
+
+import contextlib
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.rows import Row, row_of
+from benchmarks.setup import SEED, Gan, mix_of
+from benchmarks.timing import alternate
+from mmgan import RealFakePolicy
+from mmgan.losses import GAN_LOSSES
+from mmgan.training.alone import Alone
+from mmgan.training.gan import discriminator_step
+from mmgan.training.guard import Guard
+
+LAYER = "1"
+
+
+def measure(device: str, quick: bool) -> list[Row]:
+    gan = Gan(device, batch_size=4, d_width=16, g_width=16) if quick else Gan(device, batch_size=16)
+    calls = {
+        "plain": network_steps(gan),
+        "channels_last": network_steps(gan, layout=torch.channels_last),
+        "bf16": network_steps(gan, bf16=True),
+        "compile": network_steps(gan, compiled=not quick),  # compiling takes longer than all the rest of a quick look
+    }
+    timings = alternate(calls, repetitions=3 if quick else 9, device=device, warmup=2)
+    setting = f"a step of D mixed at {LAYER} and one of G, SN-ResNets {gan.d_width} wide, batch {gan.batch_size}"
+    return [
+        row_of(
+            f"{flag}: how many times faster than contiguous float32 in eager mode; {setting}",
+            timings.ratio("plain", flag),
+            "x",
+            detail={"cpu": timings.cpu_ratio("plain", flag).value},
+        )
+        for flag in list(calls)[1:]
+    ]
+
+
+def network_steps(
+    gan: Gan, layout: torch.memory_format = torch.contiguous_format, bf16: bool = False, compiled: bool = False
+) -> Callable[[], None]:
+    """A step of the discriminator and one of the generator, as the training loop takes them."""
+    state, accelerator, b = gan.state(LAYER, layout), Alone(gan.device), gan.batch_size
+    generator, discriminator, mix = state.generator, state.discriminator, mix_of(LAYER)
+    if compiled:
+        generator.compile(fullgraph=True)
+        discriminator.compile(fullgraph=True)
+    guard_d, guard_g = (
+        Guard(name, network, optimizer, accelerator, 0.0)  # type: ignore[arg-type]
+        for name, network, optimizer in (("D", discriminator, state.opt_d), ("G", generator, state.opt_g))
+    )
+    real, _ = gan.batches().batch(0)
+    policy, loss = RealFakePolicy(LAYER), GAN_LOSSES["jsgan"]
+
+    def latents() -> torch.Tensor:
+        return torch.randn(b, gan.latent_dim, device=gan.device)
+
+    def autocast() -> contextlib.AbstractContextManager[object]:
+        return torch.autocast(gan.device, torch.bfloat16) if bf16 else contextlib.nullcontext()
+
+    def step() -> None:
+        with torch.no_grad(), autocast():
+            fake = generator(latents())
+        with autocast():
+            discriminator_step(
+                discriminator, guard_d, real, fake, policy.draw(b, 0, SEED, device=gan.device), loss, mix
+            )
+        discriminator.requires_grad_(False)
+        with autocast():
+            loss_g = loss.generator(discriminator(generator(latents())).float()).mean()
+        guard_g.update(loss_g)
+        discriminator.requires_grad_(True)
+
+    return step

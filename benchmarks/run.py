@@ -1,0 +1,99 @@
+"""All benchmarks: prints figures, targets and verdicts, and writes results/<machine>.json beside this file.
+
+    python benchmarks/run.py [--quick] [--only gan_step,data] [--device cuda] [--threads 2] [--machine NAME]
+
+A part that takes figures adds them to those that the file holds already, so that parts can be measured one by one.
+Quick figures come from tiny settings and say only that everything runs: they go to results/quick.json.
+"""
+
+import argparse
+import dataclasses
+import importlib
+import json
+import platform
+import re
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from benchmarks.rows import Row
+from benchmarks.table import render
+
+PARTS = (
+    *("gan_step", "classifier_step", "mixed_forward", "overhead", "precision", "scaling", "processes"),
+    *("data", "scoring", "score_scaling", "memory", "commands"),
+)
+RESULTS = Path(__file__).parent / "results"
+
+
+def main(words: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tiny settings: whether it runs, not how fast it is")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--machine", help="what the JSON is named for; default: the processor or GPU")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON and the plots")
+    arguments = parser.parse_args(words)
+    names = arguments.only.split(",")
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        parser.error(f"there is no part '{unknown[0]}': choose of {', '.join(PARTS)}")
+    torch.set_num_threads(arguments.threads)
+    machine = "quick" if arguments.quick else arguments.machine or machine_name(arguments.device)
+    path = arguments.results / f"{machine}.json"
+    for name in names:
+        start = time.perf_counter()
+        part = importlib.import_module(f"benchmarks.{name}")
+        rows = part.measure(arguments.device, arguments.quick)
+        save(path, name, rows, arguments, time.perf_counter() - start)
+        draw(part, rows, arguments.results / f"{machine}-{name}.png")
+        print(f"{name}, {time.perf_counter() - start:.0f} s\n{render({name: list(map(as_json, rows))})}", flush=True)
+
+
+def save(path: Path, name: str, rows: list[Row], arguments: argparse.Namespace, seconds: float) -> None:
+    """Put a part's rows into the file, which may hold other parts'."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = json.loads(path.read_text())["parts"] if path.exists() else {}
+    parts = {**kept, name: list(map(as_json, rows))}
+    facts = {
+        "processor": processor(),
+        "gpu": torch.cuda.get_device_name() if arguments.device == "cuda" else None,
+        "device": arguments.device,
+        "threads": arguments.threads,
+        "torch": torch.__version__,
+    }
+    ordered = {part: parts[part] for part in PARTS if part in parts}
+    taken = (json.loads(path.read_text())["seconds"] if path.exists() else {}) | {name: round(seconds, 1)}
+    path.write_text(json.dumps(facts | {"seconds": taken, "parts": ordered}, indent=1) + "\n")
+
+
+def as_json(row: Row) -> dict[str, Any]:
+    return dataclasses.asdict(row) | {"verdict": row.verdict}
+
+
+def draw(part: ModuleType, rows: list[Row], path: Path) -> None:
+    """The figure of a part that has one."""
+    if hasattr(part, "plot"):
+        part.plot(rows, path)
+
+
+def processor() -> str:
+    """Its name, and how many of it this process may use."""
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
+    return (
+        f"{found.group(1) if found else platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    )
+
+
+def machine_name(device: str) -> str:
+    name = torch.cuda.get_device_name() if device == "cuda" else processor()
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The table of figures as Markdown, and its place in a Markdown file.
+
+    python benchmarks/table.py README.md
+
+replaces what stands between `<!-- speed:begin FILE.json -->` and `<!-- speed:end -->`, FILE being one that
+`benchmarks/run.py` wrote, relative to the Markdown file.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+MARKED = re.compile(r"(<!-- speed:begin (\S+) -->\n)(.*?)(<!-- speed:end -->)", re.DOTALL)
+
+
+def render(parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """A line a figure: what, value with its interval, target, verdict."""
+    lines = ["| what | measured | 95 % interval | target | verdict |", "| --- | --- | --- | --- | --- |"]
+    for row in (row for rows in parts.values() for row in rows):
+        low_high = "" if row["interval"] is None else " to ".join(number(value) for value in row["interval"])
+        verdict = "" if row["verdict"] == "none" else row["verdict"]
+        measured = f"{number(row['value'])} {row['unit']}".strip()
+        lines.append(f"| {row['what']} | {measured} | {low_high} | {target(row)} | {verdict} |")
+    return "\n".join(lines) + "\n"
+
+
+def target(row: Mapping[str, Any]) -> str:
+    sides = [("at least", row["at_least"]), ("at most", row["at_most"])]
+    return ", ".join(f"{word} {number(value)}" for word, value in sides if value is not None)
+
+
+def number(value: float) -> str:
+    """Four significant digits; no exponent, and none of an integer's digits lost."""
+    if value == 0 or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:#.4g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.2g}"
+
+
+def fill(text: str, folder: Path) -> str:
+    """The Markdown with the table of each marked place made anew."""
+
+    def table(place: re.Match[str]) -> str:
+        begin, name, _, end = place.groups()
+        return f"{begin}{render(json.loads((folder / name).read_text())['parts'])}{end}"
+
+    return MARKED.sub(table, text)
+
+
+if __name__ == "__main__":
+    file = Path(sys.argv[1])
+    file.write_text(fill(file.read_text(), file.parent))
