@@ -1,6 +1,6 @@
 """The GANs that are timed: networks, data of noise, and the trainer's own state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from mmgan.discriminators import build_discriminator
 from mmgan.draws import global_stream, numpy_stream
 from mmgan.generators import Generator, build_generator
 from mmgan.training.gan import GanState, make_optimizer, make_policy, train_gan
+from mmgan.training.tasks import Task
 
 SEED = 0
 LAYERS = "1,2,pixel"
@@ -68,6 +69,7 @@ class Gan:
         accelerator: object,
         steps: int = 1,
         on_metrics: Callable[[list[dict[str, Any]]], None] = lambda rows: None,
+        tasks: Sequence[Task] = (),
     ) -> None:
         """So many generator steps of the trainer's own loop, which reads the losses after the last one."""
         train_gan(
@@ -80,7 +82,7 @@ class Gan:
             accelerator=accelerator,  # type: ignore[arg-type]
             log_every=10**9,
             on_metrics=on_metrics,
-            tasks=(),
+            tasks=tasks,
         )
 
     def usual_way(self) -> UsualWay:
