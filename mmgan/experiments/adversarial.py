@@ -32,7 +32,7 @@ def run(place: Place) -> Outcome:
         names = [BASELINE, MANIFOLD] if place.quick else [BASELINE, INPUT, MANIFOLD]
         limit, few = (20, 4) if place.quick else (2000, 200) if place.scale == "cpu" else (0, 1000)
         records = train(place, study, {name: ARMS[name] for name in names})
-        results = evaluate(place, records, ["attacks"], limit, few)
+        results = evaluate(place, records, ["attacks"], limit, attack_examples=few)
         accuracy = {label: _accuracy(results, attack) for label, attack in ATTACKS.items()}
         comparisons = _comparisons(data)[: 1 if place.quick else None]
         findings += find(comparisons, accuracy, study.label)

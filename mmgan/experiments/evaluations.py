@@ -21,7 +21,9 @@ def evaluate(
     records: Mapping[str, Sequence[Record]],
     measures: Sequence[str],
     limit: int,
+    *,
     attack_examples: int = 200,
+    bank: int = 0,
 ) -> dict[str, list[dict[str, Any]]]:
     """The evaluation of each run's last checkpoint, by arm, in the order of the seeds.
 
@@ -33,13 +35,14 @@ def evaluate(
         measures: as `mmgan evaluate --measures` names them.
         limit: test images, drawn by the same seed for all runs; 0: all.
         attack_examples: test images for the attacks of many steps.
+        bank: training images among which neighbours are looked for; 0: all.
 
     Raises:
         TrainingFailed: if a run cannot be evaluated.
     """
     threads = max(1, cores() // place.jobs)
 
-    asked = {"measures": list(measures), "limit": limit, "attack_examples": attack_examples}
+    asked = {"measures": list(measures), "limit": limit, "attack_examples": attack_examples, "bank": bank}
 
     def one(record: Record) -> dict[str, Any]:
         path = record.folder.path / f"evaluation-{'-'.join(measures)}.json"
@@ -47,7 +50,7 @@ def evaluate(
             result: dict[str, Any] = kept["result"]
             return result
         words = ["evaluate", str(record.folder.path), "--json", "--measures", *measures, "--limit", str(limit)]
-        words += ["--attack-examples", str(attack_examples)]
+        words += ["--attack-examples", str(attack_examples), "--bank", str(bank)]
         done = subprocess.run(
             [sys.executable, "-m", "mmgan", *words], capture_output=True, text=True, env=environment(threads)
         )

@@ -47,9 +47,9 @@ def run(place: Place) -> Outcome:
     for study, comparisons in _studies(place):
         records = train(place, study, arms_of([*comparisons], ARMS))
         measured = {ERROR: measure(records, test_error), NLL: measure(records, test_nll)}
-        if any(c.measure == KNN for c in comparisons):
-            limit = 60 if place.quick else 2000
-            results = evaluate(place, records, ["knn"], limit=limit)
+        if asked := arms_of([c for c in comparisons if c.measure == KNN], ARMS):
+            limit, bank = (60, 100) if place.quick else (2000, 5000) if place.scale == "cpu" else (0, 0)
+            results = evaluate(place, {name: records[name] for name in asked}, ["knn"], limit, bank=bank)
             measured[KNN] = {name: [r["knn"]["error_percent"] for r in of] for name, of in results.items()}
         findings += find(comparisons, measured, study.label)
         values[study.name] = {"label": study.label, "seeds": study.seeds, "values": measured}
