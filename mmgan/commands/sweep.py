@@ -1,8 +1,8 @@
 """`mmgan sweep FILE.yaml`: a grid of runs over settings and seeds, and what came out by arm."""
 
-import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from mmgan.commands.arguments import Parser
 from mmgan.errors import TrainingFailed, UserError
@@ -21,10 +21,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="mmgan sweep", description=DESCRIPTION, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = Parser(prog="mmgan sweep", description=DESCRIPTION)
     parser.add_argument("file", metavar="FILE.yaml", help="the sweep, as in configs/sweep/digits-gan.yaml")
     parser.add_argument("--jobs", type=int, help="runs at a time (default: 1, or as many as --gpus names)")
     parser.add_argument("--gpus", metavar="0,1,...", help="give each job a GPU of its own, in turn")
+    parser.add_argument(
+        "--cluster", choices=["slurm", "local"], help="hand the runs to SLURM through submitit; local: try it here"
+    )
+    parser.add_argument(
+        "--slurm",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="submitit's parameters for SLURM, as in partition=gpu timeout_min=600 gpus_per_node=1 cpus_per_task=8",
+    )
     parser.add_argument("--dry-run", action="store_true", help="list the runs and what there is of each, and stop")
     return parser
 
@@ -34,7 +44,7 @@ def _main(argv: Sequence[str]) -> None:
 
     from mmgan.sweeps.local import LocalRuns
     from mmgan.sweeps.read import read_sweep
-    from mmgan.sweeps.run import plan_sweep, run_sweep
+    from mmgan.sweeps.run import Machines, plan_sweep, run_sweep
     from mmgan.sweeps.summary import summarize
     from mmgan.sweeps.table import markdown, write_summary
 
@@ -42,12 +52,24 @@ def _main(argv: Sequence[str]) -> None:
     jobs = (len(gpus) or 1) if arguments.jobs is None else arguments.jobs
     if jobs < 1:
         raise UserError(f"--jobs {jobs} is out of range: it must be at least 1")
+    if arguments.slurm and arguments.cluster != "slurm":
+        raise UserError("--slurm needs --cluster slurm")
+    if gpus and arguments.cluster:
+        raise UserError("--gpus is for runs on this machine: on a cluster say --slurm gpus_per_node=1")
     sweep = read_sweep(arguments.file)
     if arguments.dry_run:
         for run, state in plan_sweep(sweep):
             print(f"{state:10} {run.name}  ({run.folder.path})")
         return
-    result = run_sweep(sweep, jobs=jobs, machines=LocalRuns(jobs, gpus))
+    if arguments.cluster:
+        from mmgan.sweeps.cluster import ClusterRuns
+
+        machines: Machines = ClusterRuns(
+            arguments.cluster, jobs, sweep.folder / "submitit", _parameters(arguments.slurm)
+        )
+    else:
+        machines = LocalRuns(jobs, gpus)
+    result = run_sweep(sweep, jobs=jobs, machines=machines)
     summary = summarize(result)
     print(markdown(summary))
     for path in write_summary(summary, sweep.folder):
@@ -57,6 +79,22 @@ def _main(argv: Sequence[str]) -> None:
         raise TrainingFailed(
             f"{len(result.failed)} of {len(result.runs)} runs failed ({names}): the same command tries them again"
         )
+
+
+def _parameters(words: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE words, the values as YAML reads them."""
+    import yaml
+
+    parameters = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not (key and equals and value):
+            raise UserError(f"--slurm {word} is not valid: write KEY=VALUE, as in partition=gpu")
+        try:
+            parameters[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            parameters[key] = value
+    return parameters
 
 
 if __name__ == "__main__":

@@ -46,7 +46,13 @@ def _panel(ax: Axes, lines: list[Line], baseline: str | None) -> None:
     for row, line in enumerate(lines):
         if line.mean is None:
             ax.annotate(
-                "no scores", (0.5, row), xycoords=("axes fraction", "data"), ha="center", va="center", fontsize=8
+                "no scores",
+                (0.5, row),
+                xycoords=("axes fraction", "data"),
+                ha="center",
+                va="center",
+                backgroundcolor="white",
+                fontsize=8,
             )
             continue
         ax.plot(list(line.values.values()), [row] * len(line.values), "o", color="0.75", markersize=3.5, zorder=2)

@@ -94,7 +94,7 @@ def list_runs(sweep: Sweep) -> list[Run]:
     Raises:
         UserError: if the trainer refuses the settings of an arm, or two arms are the same.
     """
-    resolved: dict[str, tuple[list[str], Settings]] = {}
+    resolved: dict[str, tuple[list[str], dict[str, Any]]] = {}
     for arm, own in sweep.arms.items():
         try:
             words = _words(sweep, {**sweep.settings, **own})
@@ -113,8 +113,8 @@ def list_runs(sweep: Sweep) -> list[Run]:
         for arm, (words, values) in resolved.items():
             path = sweep.folder / path_name(arm) / f"seed{seed}"
             own_words = (COMMANDS[sweep.trainer], *words, f"--seed={seed}", f"--out={path}")
-            own = {**values, "seed": seed, "out": str(path)}
-            runs.append(Run(arm, seed, RunFolder(path), path.with_name(f"seed{seed}.log"), own_words, own))
+            settings = {**values, "seed": seed, "out": str(path)}
+            runs.append(Run(arm, seed, RunFolder(path), path.with_name(f"seed{seed}.log"), own_words, settings))
     return runs
 
 

@@ -1,0 +1,131 @@
+"""Runs as jobs of a cluster, handed out by submitit (github.com/facebookincubator/submitit)."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+from mmgan.errors import UserError
+from mmgan.sweeps.local import command, cores, environment
+from mmgan.sweeps.sweep import Run
+
+Cluster = Literal["slurm", "local"]
+WEEK = 7 * 24 * 60
+"""Minutes that a job of the local executor may take; it wants a limit."""
+
+
+class ClusterRuns:
+    """Hands runs to SLURM as one array, or to submitit's local executor, which is there to try the same path.
+
+    Args:
+        cluster: "slurm" or "local".
+        jobs: runs at a time: the array's parallelism.
+        folder: where submitit keeps its files.
+        parameters: submitit's for SLURM, without their prefix: partition, timeout_min, gpus_per_node, cpus_per_task ...
+
+    Raises:
+        UserError: if submitit is not installed, there is no such cluster here, or it does not know a parameter.
+    """
+
+    def __init__(self, cluster: Cluster, jobs: int, folder: Path, parameters: Mapping[str, Any]) -> None:
+        try:
+            import submitit
+        except ImportError:
+            raise UserError(f"--cluster {cluster} needs submitit: pip install 'mmgan[cluster]'") from None
+        try:
+            self._executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+            if cluster == "slurm":
+                prefixed = {f"slurm_{name}": value for name, value in parameters.items()}
+                self._executor.update_parameters(slurm_array_parallelism=jobs, **prefixed)
+            else:
+                self._executor.update_parameters(timeout_min=WEEK)
+        except (NameError, AssertionError, RuntimeError, ValueError, TypeError) as error:
+            raise UserError(f"--cluster {cluster}: {str(error).splitlines()[0]}") from None
+        self._is_local = cluster == "local"
+        self._threads = max(1, cores() // jobs)
+        self.at_a_time = jobs if self._is_local else 10**6  # SLURM itself counts
+
+    def start(self, runs: Sequence[tuple[Run, bool]]) -> "list[ClusterRun]":
+        """Hand these (run, whether to resume) over."""
+        batch: AbstractContextManager[Any] = nullcontext() if self._is_local else self._executor.batch()  # an array
+        with batch:
+            jobs = [
+                self._executor.submit(Job(tuple(command(run, resume=resume)), run.log, resume, self._threads))
+                for run, resume in runs
+            ]
+        return [ClusterRun(job, run, self._is_local) for job, (run, _) in zip(jobs, runs, strict=True)]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job does: the run's command, with its log where local runs have it.
+
+    Attributes:
+        words: the command.
+        log: added to with `resume`, else written anew.
+        resume: whether the run goes on from its checkpoint.
+        threads: for OMP_NUM_THREADS where neither the user nor SLURM says.
+    """
+
+    words: tuple[str, ...]
+    log: Path
+    resume: bool
+    threads: int
+
+    def __call__(self) -> int:
+        """The run's exit code. SIGTERM is passed on, and so is submitit's notice that the time is over."""
+        variables = environment(int(os.environ.get("SLURM_CPUS_PER_TASK", self.threads)))
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab" if self.resume else "wb") as log:
+            process = subprocess.Popen(
+                self.words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=variables
+            )
+
+        def pass_on(number: int, frame: FrameType | None) -> None:
+            process.send_signal(signal.SIGTERM)
+
+        signal.signal(signal.SIGTERM, pass_on)
+        try:
+            return process.wait()
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+class ClusterRun:
+    """A run that was handed over."""
+
+    def __init__(self, job: Any, run: Run, is_local: bool) -> None:
+        self._job = job
+        self._run = run
+        self._is_local = is_local
+        self._asked = False
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it waits or runs. What went wrong beside the run itself goes into its log."""
+        if not self._job.done():
+            if self._asked and self._is_local:
+                self.stop()  # again: a job that only begins lets the first one pass
+            return None
+        error = self._job.exception()
+        if error is None:
+            return int(self._job.result())
+        lines = [line for line in str(error).splitlines() if line.strip(" -\t")]
+        self._run.log.parent.mkdir(parents=True, exist_ok=True)
+        with self._run.log.open("a") as log:
+            log.write(f"\nerror: job {self._job.job_id}: {' '.join(lines[-1:]) or type(error).__name__}\n")
+        return 1
+
+    def stop(self) -> None:
+        """Ask it to keep a checkpoint and end."""
+        self._asked = True
+        if self._is_local:  # its own way to cancel leaves a second; its job's name is the process's number
+            os.kill(int(self._job.job_id), signal.SIGTERM)
+        else:
+            self._job.cancel()
