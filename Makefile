@@ -35,8 +35,8 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed  ## what mixing costs a classifier's step, in alternation in one process
-	$(BIN)/python benchmarks/classifier_step.py
+bench: $(VENV)/.installed  ## measure speed and memory against their targets, in about a quarter of an hour
+	$(BIN)/python benchmarks/run.py
 
 docs: $(VENV)/.installed  ## make the tables of docs/reproduction.md anew from results/
 	$(BIN)/python -m mmgan.experiments.comparison docs/reproduction.md results

@@ -1,0 +1,78 @@
+"""The table of figures: verdicts, its place in Markdown, and the README's, which must be the committed JSON's."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.rows import Row
+from benchmarks.run import PARTS, as_json, main
+from benchmarks.table import MARKED, fill, number, render
+from benchmarks.timing import Timings, alternate
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_verdict_compares_the_value_with_its_target() -> None:
+    assert Row("a", 1.3, "x").verdict == "none"
+    assert [Row("a", value, "x", at_most=1.3).verdict for value in (1.2, 1.3, 1.4)] == ["met", "met", "not met"]
+    assert [Row("a", value, "x", at_least=2).verdict for value in (1.9, 2.0, 2.1)] == ["not met", "met", "met"]
+
+
+def test_ratios_are_medians_over_neighbours() -> None:
+    wall = {"a": np.array([2.0, 40.0, 6.0, 8.0, 10.0]), "b": np.array([1.0, 20.0, 2.0, 4.0, 5.0])}
+    ratio = Timings(wall, wall).ratio("a", to="b")
+    assert ratio.value == 2
+    assert 2 <= ratio.low <= ratio.high <= 3
+
+
+def test_calls_alternate_in_turned_round_order() -> None:
+    calls: list[str] = []
+    timings = alternate({name: lambda name=name: calls.append(name) for name in "ab"}, 2, warmup=1)
+    assert "".join(calls) in ("abbaab", "baabba")
+    assert timings.wall["a"].shape == timings.cpu["b"].shape == (2,)
+
+
+def test_numbers_keep_four_digits() -> None:
+    assert [number(value) for value in (1.26789, 0.00123456, 12345.6, 0, 100.0)] == [
+        "1.268",
+        "0.001235",
+        "12,346",
+        "0",
+        "100.0",
+    ]
+
+
+def test_the_table_takes_its_marked_place(tmp_path: Path) -> None:
+    row = as_json(Row("a step", 1.25, "x", (1.2, 1.3), at_most=1.3))
+    (tmp_path / "here.json").write_text(json.dumps({"parts": {"gan_step": [row]}}))
+    text = "before\n<!-- speed:begin here.json -->\nold\n<!-- speed:end -->\nafter\n"
+    filled = fill(text, tmp_path)
+    assert filled.splitlines()[4] == "| a step | 1.250 x | 1.200 to 1.300 | at most 1.300 | met |"
+    assert "old" not in filled
+    assert filled.startswith("before\n")
+    assert filled.endswith("after\n")
+    assert fill(filled, tmp_path) == filled
+
+
+def test_the_readmes_table_is_that_of_the_committed_figures() -> None:
+    text = (ROOT / "README.md").read_text()
+    if not MARKED.search(text):
+        pytest.skip("README.md has no <!-- speed:begin FILE.json --> yet")
+    assert fill(text, ROOT) == text
+
+
+def test_a_part_adds_to_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        main(["--quick", "--only", "mixed_forward", "--results", str(tmp_path)])
+    found = json.loads((tmp_path / "quick.json").read_text())
+    assert list(found["parts"]) == ["mixed_forward"]
+    assert len(found["parts"]["mixed_forward"]) == 2
+    assert render(found["parts"]) in capsys.readouterr().out
+
+
+def test_parts_exist_and_others_are_refused() -> None:
+    assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} >= set(PARTS)
+    with pytest.raises(SystemExit):
+        main(["--only", "gan_steps"])
