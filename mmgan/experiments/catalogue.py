@@ -29,7 +29,7 @@ EXPERIMENTS = {
     "cifar": Experiment("tables", "Tables 1 to 3: test error and NLL", "2,000 CIFAR-10 images (JPEG), narrow network"),
     "regularizers": Experiment("regularizers", "Section 5.1: dropout, cutout, kNN, gradient blocked", "as cifar"),
     "layers": Experiment("layers", "Table 5: the set of eligible layers", "as cifar"),
-    "alpha": Experiment("alpha", "Table 6: alpha", "as cifar, three values"),
+    "alpha": Experiment("alpha", "Table 6: alpha", "as cifar, alpha 1 and 2"),
     "deformations": Experiment("deformations", "Tables 4 and 9: novel deformations", "on cifar's runs"),
     "adversarial": Experiment("adversarial", "Table 7, Appendix D: FGSM, and the unbounded check", "on cifar's runs"),
     "losses": Experiment("losses", "Figures 6 and 7: training loss by mixing layer", "as cifar"),
