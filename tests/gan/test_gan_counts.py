@@ -1,0 +1,111 @@
+"""What a training step does, counted: forwards, reads from the device, tensors kept."""
+
+import gc
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mmgan.config.fields import Names
+from mmgan.config.gan import GanMixSettings, GanTrainingSettings
+from mmgan.data import make_batches, make_images
+from mmgan.discriminators import build_discriminator
+from mmgan.generators import build_generator
+from mmgan.mixing import Mixed
+from mmgan.training.gan import GanState, make_optimizer, train_gan
+from mmgan.training.tasks import Task
+
+B, N_DIS = 4, 3
+PIXELS = torch.randint(0, 256, (16, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+BATCHES = make_batches(make_images("random", "train", PIXELS), B, seed=0)
+
+
+def train(state: GanState, steps: int, log_every: int = 10**9, tasks: tuple[Task, ...] = ()) -> None:
+    train_gan(
+        state,
+        BATCHES,
+        GanMixSettings(mix=Names("1,2,pixel")),
+        GanTrainingSettings(steps=steps, n_dis=N_DIS, batch_size=B),
+        latent_dim=6,
+        seed=0,
+        accelerator=Accelerator(cpu=True),
+        log_every=log_every,
+        on_metrics=lambda rows: None,
+        tasks=tasks,
+    )
+
+
+@pytest.fixture
+def state() -> GanState:
+    torch.manual_seed(0)
+    g, d = build_generator("resnet", 16, 1, 4, 6), Mixed(build_discriminator("resnet", 16, 1, 4), "1,2,pixel")
+    settings = GanTrainingSettings()
+    return GanState(g, d, None, make_optimizer(g, settings), make_optimizer(d, settings))
+
+
+class Reads(TorchDispatchMode):
+    """Notes the steps in which the host waits for a device: for numbers, and for masks whose size is read."""
+
+    WAIT = ("aten::_local_scalar_dense", "aten::item", "aten::nonzero", "aten::masked_select", "aten::equal")
+
+    def __init__(self, state: GanState) -> None:
+        super().__init__()
+        self.state = state
+        self.steps: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func._schema.name in self.WAIT:
+            self.steps.add(self.state.step)
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_step_reads_from_the_device_but_those_that_hand_on_metrics(
+    state: GanState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies: list[int] = []
+    for name in ("cpu", "numpy", "tolist"):
+        method = getattr(Tensor, name)
+        monkeypatch.setattr(
+            Tensor, name, lambda self, *a, _method=method, **kw: (copies.append(state.step), _method(self, *a, **kw))[1]
+        )
+    train(state, 1)
+    copies.clear()
+    reads = Reads(state)
+    with reads:
+        train(state, 9, log_every=4)
+    assert set(copies) == {4, 8, 9}, "the steps after which metrics are read, and the last one"
+    assert reads.steps == {4, 8, 9}
+
+
+def test_an_iteration_takes_one_forward_of_each_network_a_step(state: GanState) -> None:
+    calls: Counter[str] = Counter()
+    state.generator.register_forward_hook(lambda *a: calls.update(["g"]))
+    state.discriminator.model.register_forward_hook(lambda *a: calls.update(["d"]))
+    norms = [m for m in state.discriminator.modules() if type(m).__name__ == "_SpectralNorm"]
+    for norm in norms:
+        norm.register_forward_hook(lambda *a: calls.update(["spectral norm"]))
+    train(state, 2)
+    assert calls == {"g": 2 * (N_DIS + 1), "d": 2 * (N_DIS + 1), "spectral norm": 2 * (N_DIS + 1) * len(norms)}
+
+
+def test_the_discriminator_has_no_gradients_of_its_own_in_the_generators_step(state: GanState) -> None:
+    needs: list[set[bool]] = []
+    parameters = list(state.discriminator.parameters())
+    state.discriminator.model.register_forward_pre_hook(lambda *a: needs.append({p.requires_grad for p in parameters}))
+    train(state, 1)
+    assert needs == [{True}] * N_DIS + [{False}]
+
+
+def test_no_tensor_is_kept_from_step_to_step(state: GanState) -> None:
+    counts: list[int] = []
+
+    def count(step: int) -> None:
+        gc.collect()
+        counts.append(sum(issubclass(type(thing), Tensor) for thing in gc.get_objects()))
+
+    train(state, 6, tasks=(Task(count, 1),))  # a task is due after each step, so that the metrics are handed on too
+    assert len(set(counts[1:])) == 1
