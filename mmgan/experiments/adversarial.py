@@ -11,7 +11,7 @@ from mmgan.experiments.classifier_arms import ARMS, BASELINE, INPUT, MANIFOLD, p
 from mmgan.experiments.drawing import arms_figure
 from mmgan.experiments.evaluations import evaluate
 from mmgan.experiments.experiment import Finding, Outcome, Place, Verdict
-from mmgan.experiments.studies import Comparison, Study, find, train
+from mmgan.experiments.studies import Comparison, Study, cost_note, find, train
 from mmgan.experiments.verdicts import mean_sd
 
 FGSM, PGD = "accuracy under FGSM 8/255, %", "accuracy under PGD 8/255, 7 steps, %"
@@ -27,11 +27,12 @@ PAPER = {  # FGSM, %: none, input mixup, Manifold Mixup
 
 def run(place: Place) -> Outcome:
     """Train what is not there yet, attack it, compare accuracies seed by seed, draw them."""
-    findings, values, figures = [], {}, []
+    findings, values, figures, notes = [], {}, [], []
     for study, data in _studies(place):
         names = [BASELINE, MANIFOLD] if place.quick else [BASELINE, INPUT, MANIFOLD]
         limit, few = (20, 4) if place.quick else (2000, 200) if place.scale == "cpu" else (0, 1000)
         records = train(place, study, {name: ARMS[name] for name in names})
+        notes.append(cost_note(study, records))
         results = evaluate(place, records, ["attacks"], limit, attack_examples=few)
         accuracy = {label: _accuracy(results, attack) for label, attack in ATTACKS.items()}
         comparisons = _comparisons(data)[: 1 if place.quick else None]
@@ -46,7 +47,7 @@ def run(place: Place) -> Outcome:
         }
         figures.append(f"adversarial-{study.name}.png")
         arms_figure({FGSM: accuracy[FGSM], PGD: accuracy[PGD]}, place.folder / figures[-1], title=study.label)
-    return Outcome(findings, values, figures)
+    return Outcome(findings, values, figures, notes)
 
 
 def _accuracy(results: Mapping[str, Sequence[Mapping[str, Any]]], attack: str) -> dict[str, list[float]]:

@@ -3,7 +3,7 @@
 from mmgan.experiments.classifier_arms import ALPHAS, ARMS, BASELINE, paper_study, small_study
 from mmgan.experiments.drawing import lines_figure
 from mmgan.experiments.experiment import Outcome, Place
-from mmgan.experiments.studies import Comparison, Study, arm, find, measure, test_error, train
+from mmgan.experiments.studies import Comparison, Study, arm, cost_note, find, measure, test_error, train
 
 ERROR = "test error, %"
 LAYERS = {"Input Mixup": "pixel", "Manifold Mixup": "pixel,1,2"}
@@ -41,7 +41,7 @@ def run(place: Place) -> Outcome:
         title=study.label,
     )
     values = {study.name: {"label": study.label, "seeds": study.seeds, "values": measured}}
-    return Outcome(find(comparisons, measured, study.label), values, ["alpha.png"])
+    return Outcome(find(comparisons, measured, study.label), values, ["alpha.png"], [cost_note(study, records)])
 
 
 def _study(place: Place) -> tuple[Study, tuple[float, ...]]:

@@ -4,7 +4,7 @@ from mmgan.analysis.plots import deformation_plot
 from mmgan.experiments.classifier_arms import ARMS, BASELINE, INPUT, MANIFOLD, paper_study, small_study
 from mmgan.experiments.evaluations import evaluate
 from mmgan.experiments.experiment import Outcome, Place
-from mmgan.experiments.studies import Comparison, Study, arm, find, train
+from mmgan.experiments.studies import Comparison, Study, arm, cost_note, find, train
 
 INPUT_2 = arm("pixel", 2)
 
@@ -66,6 +66,7 @@ def run(place: Place) -> Outcome:
         }
     }
     notes = [
+        cost_note(study, records),
         "Not divided by the accuracy on undeformed images: a classifier that is worse there is worse here too.",
         "Bilinear, black outside, one angle an image; the paper's own code differs (docs/classifiers.md).",
     ]

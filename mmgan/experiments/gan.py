@@ -12,7 +12,7 @@ from typing import Any
 from mmgan.analysis.power import pairs_needed
 from mmgan.experiments.drawing import arms_figure, lines_figure
 from mmgan.experiments.experiment import Outcome, Place
-from mmgan.experiments.studies import Comparison, Study, arm, find, measure, train
+from mmgan.experiments.studies import Comparison, Study, arm, cost_note, find, measure, train
 from mmgan.experiments.verdicts import mean_sd
 from mmgan.report.record import Record
 from mmgan.report.scores import FID, IS, Metric, extractor_text
@@ -47,7 +47,7 @@ def run(place: Place) -> Outcome:
         measured = {name: measure(records, partial(_score, metric)) for metric, name in NAMES.items()}
         findings += find(_comparisons(layers, alphas), measured, study.label)
         extractor = extractor_text(_last(records[BASELINE][0]))
-        notes += [f"{study.label}: extractor {extractor}.", *_power(measured, study.label)]
+        notes += [f"{study.label}: extractor {extractor}.", cost_note(study, records), *_power(measured, study.label)]
         values[study.name] = {
             "label": study.label,
             "settings": {name: value for name, value in study.settings.items() if name != "data_root"},
@@ -55,7 +55,7 @@ def run(place: Place) -> Outcome:
             "extractor": extractor,
             "values": measured,
         }
-        figures.append(f"gan-{study.name}.png")
+        figures.append(f"{study.name}.png")
         if len(alphas) > 1:
             lines = {
                 name: {label: {alpha: by_arm[arm(of, alpha)] for alpha in alphas} for label, of in layers.items()}

@@ -7,7 +7,18 @@ from scipy import stats
 from mmgan.experiments.classifier_arms import ARMS, BASELINE, MANIFOLD, SETS, paper_study, small_study
 from mmgan.experiments.drawing import arms_figure
 from mmgan.experiments.experiment import Finding, Outcome, Place, Verdict
-from mmgan.experiments.studies import Comparison, Study, Values, arm, arms_of, find, measure, test_error, train
+from mmgan.experiments.studies import (
+    Comparison,
+    Study,
+    Values,
+    arm,
+    arms_of,
+    cost_note,
+    find,
+    measure,
+    test_error,
+    train,
+)
 
 ERROR = "test error, %"
 EPOCHS = {"epochs": 2000, "milestones": "1000,1500"}
@@ -31,11 +42,12 @@ ACCURACY = {  # arm -> CIFAR-10, CIFAR-100
 
 def run(place: Place) -> Outcome:
     """Train an arm for each set, compare each with no mixing, and the order of the sets with the paper's."""
-    findings, values, figures = [], {}, []
+    findings, values, figures, notes = [], {}, [], []
     for study, column, table in _studies(place):
         names = list(ACCURACY)[: 1 if place.quick else None]
         comparisons = [_comparison(name, column, table) for name in names if name != BASELINE]
         records = train(place, study, arms_of(comparisons, ARMS))
+        notes.append(cost_note(study, records))
         measured = {ERROR: measure(records, test_error)}
         findings += find(comparisons, measured, study.label)
         if len(comparisons) > 2:
@@ -43,7 +55,7 @@ def run(place: Place) -> Outcome:
         values[study.name] = {"label": study.label, "seeds": study.seeds, "values": measured}
         figures.append(f"layers-{study.name}.png")
         arms_figure(measured, place.folder / figures[-1], title=f"{study.label}, by eligible layers")
-    return Outcome(findings, values, figures)
+    return Outcome(findings, values, figures, notes)
 
 
 def _studies(place: Place) -> list[tuple[Study, int, str]]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from mmgan.experiments.classifier_arms import ARMS, BLOCKED, MANIFOLD, paper_study, small_study
 from mmgan.experiments.drawing import save
 from mmgan.experiments.experiment import Outcome, Place
-from mmgan.experiments.studies import Comparison, Study, arm, arms_of, find, train
+from mmgan.experiments.studies import Comparison, Study, arm, arms_of, cost_note, find, train
 from mmgan.report.record import Record
 
 INPUT_2, FIRST, SECOND = arm("pixel", 2), arm("1", 2), arm("2", 2)
@@ -29,16 +29,17 @@ COMPARISONS = [
 
 def run(place: Place) -> Outcome:
     """Train what is not there yet, compare the losses in the end seed by seed, draw them by epoch."""
-    findings, values, figures = [], {}, []
+    findings, values, figures, notes = [], {}, [], []
     for study, comparisons in _studies(place):
         records = train(place, study, arms_of(comparisons, ARMS))
+        notes.append(cost_note(study, records))
         curves = {name: [loss_by_epoch(record) for record in of] for name, of in records.items()}
         last = {name: [_end(curve) for curve in of] for name, of in curves.items()}
         findings += find(comparisons, {LOSS: last}, study.label)
         values[study.name] = {"label": study.label, "seeds": study.seeds, "loss_by_epoch": curves}
         figures.append(f"losses-{study.name}.png")
         _draw(curves, place, figures[-1], study.label)
-    return Outcome(findings, values, figures)
+    return Outcome(findings, values, figures, notes)
 
 
 def loss_by_epoch(record: Record) -> list[float]:

@@ -18,7 +18,7 @@ from mmgan.experiments.classifier_arms import (
 from mmgan.experiments.drawing import arms_figure
 from mmgan.experiments.evaluations import evaluate
 from mmgan.experiments.experiment import Outcome, Place
-from mmgan.experiments.studies import Comparison, Study, arms_of, find, measure, test_error, test_nll, train
+from mmgan.experiments.studies import Comparison, Study, arms_of, cost_note, find, measure, test_error, test_nll, train
 
 ERROR, NLL, KNN = "test error, %", "test NLL, nats", "error of 5 nearest neighbours, %"
 SECTION = "Section 5.1"
@@ -43,9 +43,10 @@ NEIGHBOURS = [
 
 def run(place: Place) -> Outcome:
     """Train the arms, find their neighbours, compare them seed by seed, draw them."""
-    findings, values, figures = [], {}, []
+    findings, values, figures, notes = [], {}, [], []
     for study, comparisons in _studies(place):
         records = train(place, study, arms_of([*comparisons], ARMS))
+        notes.append(cost_note(study, records))
         measured = {ERROR: measure(records, test_error), NLL: measure(records, test_nll)}
         if asked := arms_of([c for c in comparisons if c.measure == KNN], ARMS):
             limit, bank = (60, 100) if place.quick else (2000, 5000) if place.scale == "cpu" else (0, 0)
@@ -55,7 +56,7 @@ def run(place: Place) -> Outcome:
         values[study.name] = {"label": study.label, "seeds": study.seeds, "values": measured}
         figures.append(f"regularizers-{study.name}.png")
         arms_figure(measured, place.folder / figures[-1], title=study.label)
-    return Outcome(findings, values, figures)
+    return Outcome(findings, values, figures, notes)
 
 
 def _studies(place: Place) -> list[tuple[Study, list[Comparison]]]:

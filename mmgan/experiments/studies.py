@@ -4,6 +4,7 @@ Runs are trained by `mmgan train-classifier` or `mmgan train-gan` in processes o
 name: experiments that need the same arm share it, and what was trained once is not trained again.
 """
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -102,6 +103,16 @@ def train(place: Place, study: Study, arms: Mapping[str, Settings]) -> dict[str,
     for ended in result.runs:
         records[ended.run.arm].append(read_record(ended.run.folder))
     return records
+
+
+def cost_note(study: Study, records: Mapping[str, Sequence[Record]]) -> str:
+    """How long the runs took, from the times of their files: the experiment may have found them trained."""
+    runs = [record.folder for of in records.values() for record in of]
+    seconds = [folder.scores_file.stat().st_mtime - folder.config_file.stat().st_mtime for folder in runs]
+    return (
+        f"{study.label}: {len(runs)} runs of {statistics.median(seconds):.0f} s (median, start and judging included),"
+        f" {sum(seconds) / 60:.0f} min together; those of them that were there already are not in the time above."
+    )
 
 
 def measure(records: Mapping[str, Sequence[Record]], of: Callable[[Record], float]) -> dict[str, list[float]]:
