@@ -92,12 +92,20 @@ def test_bad_files_are_refused_in_one_line(what: str, tmp_path: Path, capsys: py
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.yaml"]
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1", "arms: {a: {alpha: 1}, a: {alpha: 2}}"])
+NO_SWEEPS = {
+    "a: [": "is not a YAML file",
+    "- 1": "it must hold 'name: value' lines",
+    "{trainer: gan, seeds: 1, arms: {a: {alpha: 0.1}, a: {alpha: 0.2}}}": "'a' stands there twice",
+}
+
+
+@pytest.mark.parametrize("text", NO_SWEEPS)
 def test_what_is_no_sweep_at_all(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "sweep.yaml").write_text(text)
     assert main([str(tmp_path / "sweep.yaml")]) == 2
     error = capsys.readouterr().err
     assert str(tmp_path / "sweep.yaml") in error
+    assert NO_SWEEPS[text] in error
     assert error.count("\n") == 1
 
 
