@@ -19,7 +19,7 @@ from mmgan.sweeps import local
 from mmgan.sweeps.local import LocalRuns
 from mmgan.sweeps.read import read_sweep
 from mmgan.sweeps.run import run_sweep
-from mmgan.sweeps.sweep import list_runs
+from mmgan.sweeps.sweep import Run, list_runs
 
 PATIENCE = 100.0
 """Seconds after which a test gives up: far more than anything here takes."""
@@ -75,11 +75,11 @@ def launched(file: Path) -> Iterator["subprocess.Popen[bytes]"]:
         process.wait()
 
 
-def wait_for(what: Path, lines: int, process: "subprocess.Popen[bytes]") -> None:
-    """Until a file has more than so many lines."""
+def wait_for(what: Path, lines: int, process: "subprocess.Popen[bytes] | None" = None) -> None:
+    """Until a file has more than so many lines, while the process runs."""
     end = time.monotonic() + PATIENCE
     while not what.is_file() or what.read_bytes().count(b"\n") <= lines:
-        assert process.poll() is None, (process.args, what)
+        assert process is None or process.poll() is None, what
         assert time.monotonic() < end, what
         time.sleep(0.02)
 
@@ -157,7 +157,13 @@ SAYS = "import os; print(*(os.environ.get(n) for n in ('OMP_NUM_THREADS', 'CUDA_
 
 
 def test_each_job_has_its_share_of_the_cores_and_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "command", lambda run, resume: [sys.executable, "-c", f"{SAYS}; exit(3)"])
+    until = f"until = lambda: len(os.listdir({str(tmp_path / 'runs/baseline')!r})) == 5"  # all others were begun
+
+    def command(run: Run, resume: bool) -> list[str]:
+        wait = f"import time; {until}\nwhile not until(): time.sleep(0.01)" if run.seed == 0 else ""
+        return [sys.executable, "-c", f"{SAYS}\n{wait}\nexit(3)"]
+
+    monkeypatch.setattr(local, "command", command)
     monkeypatch.setattr(local, "cores", lambda: 5)
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -165,8 +171,7 @@ def test_each_job_has_its_share_of_the_cores_and_a_gpu(tmp_path: Path, monkeypat
     said: list[str] = []
     result = run_sweep(sweep, say=said.append, machines=LocalRuns(2, ("3", "5")))
     found = [ended.run.log.read_text().strip() for ended in result.runs]
-    assert {*found[:2]} == {"2 3", "2 5"}
-    assert {*found} == {"2 3", "2 5"}  # a slot that is free again keeps its GPU
+    assert found == ["2 3", *["2 5"] * 4]  # while the first runs, the others take turns on the other GPU
     assert [ended.why for ended in result.runs] == [f"exit code 3: {line}" for line in found]
     assert len(said) == 5
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
@@ -176,8 +181,9 @@ def test_each_job_has_its_share_of_the_cores_and_a_gpu(tmp_path: Path, monkeypat
 
 @pytest.fixture
 def sleepers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of a sweep of two runs that do nothing for a minute."""
-    words = [sys.executable, "-c", f"import time; time.sleep(60); print('slept')  # {tmp_path}"]
+    """The file of a sweep of two runs that say when they are ready, and wait a minute to be told to stop."""
+    told = "signal.signal(signal.SIGTERM, lambda *_: exit(print('told')))"
+    words = [sys.executable, "-uc", f"import signal, time; {told}; print('ready'); time.sleep(60)  # {tmp_path}"]
     monkeypatch.setattr(local, "command", lambda run, resume: words)
     return write_sweep(tmp_path, baseline={}, seeds=2)
 
@@ -189,6 +195,7 @@ def test_the_first_signal_counts_and_handlers_are_given_back(sleepers: Path, tmp
     class Interrupting(LocalRuns):
         def start(self, runs):  # type: ignore[no-untyped-def]
             begun = super().start(runs)
+            wait_for(runs[0][0].log, 0)
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGTERM)
             return begun
@@ -200,7 +207,7 @@ def test_the_first_signal_counts_and_handlers_are_given_back(sleepers: Path, tmp
         "stopped by SIGINT: 0 of 2 runs are done, the others go on from their checkpoints with the same command"
     ]
     assert not living(tmp_path)
-    assert not (tmp_path / "runs/baseline/seed0.log").read_text()  # it was not waited for to its own end
+    assert (tmp_path / "runs/baseline/seed0.log").read_text() == "ready\ntold\n"
     assert signal.getsignal(signal.SIGINT) is before
     assert not (tmp_path / "runs/baseline/seed1.log").exists()  # nothing more was started
 
@@ -210,12 +217,14 @@ def test_an_error_of_our_own_leaves_no_run_behind(sleepers: Path, tmp_path: Path
         def start(self, runs):  # type: ignore[no-untyped-def]
             self.at_a_time += 1  # so that the second one is asked for at once
             if runs[0][0].seed == 1:
+                wait_for(log, 0)
                 raise OSError("no more processes")
             return super().start(runs)
 
+    log = tmp_path / "runs/baseline/seed0.log"
     machines = Broken(2)
     machines.at_a_time = 1
     with pytest.raises(OSError, match="no more processes"):
         run_sweep(read_sweep(sleepers), machines=machines)
     assert not living(tmp_path)
-    assert not (tmp_path / "runs/baseline/seed0.log").read_text()
+    assert log.read_text() == "ready\ntold\n"
