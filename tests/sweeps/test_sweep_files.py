@@ -102,7 +102,7 @@ NO_SWEEPS = {
 @pytest.mark.parametrize("text", NO_SWEEPS)
 def test_what_is_no_sweep_at_all(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "sweep.yaml").write_text(text)
-    assert main([str(tmp_path / "sweep.yaml")]) == 2
+    assert main([str(tmp_path / "sweep.yaml"), "--dry-run"]) == 2
     error = capsys.readouterr().err
     assert str(tmp_path / "sweep.yaml") in error
     assert NO_SWEEPS[text] in error
