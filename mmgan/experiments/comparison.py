@@ -3,6 +3,7 @@
 python -m mmgan.experiments.comparison docs/reproduction.md results
 """
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -25,8 +26,8 @@ def read_results(folder: Path) -> dict[str, Result]:
     return {path.parent.name: read_result(path) for path in paths}
 
 
-def markdown(result: Result) -> str:
-    """The table of one experiment, what it cost, and its notes."""
+def markdown(result: Result, figures: str | None = None) -> str:
+    """The table of one experiment, what it cost, its notes, and its figures if it is said in which folder they lie."""
     rows = [(f.what, f.paper or "–", f.ours, str(f.n), f.interval or "–", f.verdict) for f in result.findings]
     origin = f"`{result.command}`, {_duration(result.wall_seconds)} ({_duration(result.cpu_seconds)} of CPU time) on"
     lines = [
@@ -35,6 +36,8 @@ def markdown(result: Result) -> str:
         f"{origin} {result.machine}, torch {result.versions['torch']}, commit {result.commit or 'unknown'}.",
         *(f"\n* {note}" if i == 0 else f"* {note}" for i, note in enumerate(result.notes)),
     ]
+    if figures is not None:
+        lines += [f"\n![{EXPERIMENTS[result.name].reproduces}]({figures}/{name})" for name in result.figures]
     return "\n".join(lines)
 
 
@@ -56,20 +59,26 @@ def overview(results: Sequence[Result]) -> str:
 def write_comparison(folder: Path) -> Path:
     """comparison.md over all results in the folder but quick ones."""
     results = {name: r for name, r in read_results(folder).items() if not r.quick}
-    sections = [f"## {name}\n\n{markdown(result)}" for name, result in results.items()]
+    sections = [f"## {name}\n\n{markdown(result, name)}" for name, result in results.items()]
     path = folder / "comparison.md"
     title = "# The paper's numbers and ours (`mmgan reproduce`)"
     write_atomically(path, "\n\n".join([title, overview(list(results.values())), *sections]) + "\n")
     return path
 
 
-def fill(document: str, results: dict[str, Result]) -> str:
+def fill(document: str, results: dict[str, Result], folder: str) -> str:
     """The document with what stands between `<!-- result: NAME -->` and `<!-- end -->` made anew.
 
-    NAME is a folder of results, "overview", or "costs" for what was not run at the paper's scale.
+    NAME is a folder of results, "overview", or "costs" for what was not run at the paper's scale. An experiment without
+    a result is said to have none.
+
+    Args:
+        document: Markdown.
+        results: by the folder's name.
+        folder: that of the results, as the document's links are to name it.
 
     Raises:
-        UserError: for a name without a result.
+        UserError: for a name that is none of these.
     """
 
     def section(match: re.Match[str]) -> str:
@@ -79,7 +88,9 @@ def fill(document: str, results: dict[str, Result]) -> str:
         elif name == "overview":
             text = overview(list(results.values()))
         elif name in results:
-            text = markdown(results[name])
+            text = markdown(results[name], f"{folder}/{name}")
+        elif name in EXPERIMENTS:
+            text = "Not run at this scale yet."
         else:
             raise UserError(f"the document wants the result '{name}'; those at hand are {', '.join(results) or 'none'}")
         return f"{match[1]}{text}\n{match[3]}"
@@ -99,4 +110,6 @@ def _duration(seconds: float) -> str:
 
 if __name__ == "__main__":
     document, folder = map(Path, sys.argv[1:])
-    write_atomically(document, fill(document.read_text(encoding="utf-8"), read_results(folder)))
+    results = read_results(folder)
+    link = os.path.relpath(folder, document.parent)
+    write_atomically(document, fill(document.read_text(encoding="utf-8"), results, link))

@@ -78,12 +78,14 @@ def test_documents_are_filled_in_between_the_markers(tmp_path):
     made(tmp_path / "spiral")
     results = read_results(tmp_path)
     document = "before\n<!-- result: spiral -->\nold\n<!-- end -->\nbetween\n<!-- result: overview -->\n<!-- end -->\n"
-    filled = fill(document, results)
-    assert filled == fill(filled, results)
+    filled = fill(document, results, "../results")
+    assert filled == fill(filled, results, "../results")
     assert "old" not in filled
-    assert f"<!-- result: spiral -->\n{markdown(results['spiral'])}\n<!-- end -->\nbetween\n" in filled
-    with pytest.raises(UserError, match="wants the result 'gan'; those at hand are spiral"):
-        fill("<!-- result: gan -->\n<!-- end -->\n", results)
+    assert f"<!-- result: spiral -->\n{markdown(results['spiral'])}\n\n![" in filled
+    assert "](../results/spiral/a.png)\n<!-- end -->\nbetween\n" in filled
+    assert "Not run at this scale yet." in fill("<!-- result: gan -->\n<!-- end -->\n", results, "")
+    with pytest.raises(UserError, match="wants the result 'quux'; those at hand are spiral"):
+        fill("<!-- result: quux -->\n<!-- end -->\n", results, "")
 
 
 def test_the_comparison_leaves_quick_results_out(tmp_path):
