@@ -17,7 +17,8 @@ def arms_figure(panels: Mapping[str, Values], path: Path, title: str = "") -> No
     The first arm is the baseline: a dotted line through its mean runs down the panel, as in Figure 8.
 
     Args:
-        panels: a measure's name with its unit -> an arm's name -> a value for each seed.
+        panels: a measure's name with its unit -> an arm's name -> a value for each seed; the first has all arms, others
+            may leave out some, but not the baseline.
         path: where the PNG goes.
         title: what stands above.
     """
@@ -27,6 +28,8 @@ def arms_figure(panels: Mapping[str, Values], path: Path, title: str = "") -> No
         zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True)
     ):
         for row, name in enumerate(names):
+            if name not in values:
+                continue
             axes.plot(values[name], [row] * len(values[name]), "o", color="tab:blue", alpha=0.35, markersize=4)
             axes.plot(statistics.fmean(values[name]), row, "o", color="tab:blue", markersize=7)
         axes.axvline(statistics.fmean(values[names[0]]), color="0.4", linestyle=":", linewidth=1.2)
