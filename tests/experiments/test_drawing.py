@@ -30,4 +30,5 @@ def test_figures_are_small_and_the_same_every_time(tmp_path: Path) -> None:
         first, second = (tmp_path / f"{name}{kind}.png" for name in ("a", "b"))
         assert first.read_bytes() == second.read_bytes()
         assert first.stat().st_size < 100_000
-        assert 600 <= Image.open(first).width <= 1000
+        with Image.open(first) as picture:
+            assert 600 <= picture.width <= 1000
