@@ -145,7 +145,7 @@ def _draw(factors: Float[Tensor, "m 785"], curves: dict[str, list[float]], path:
     images, below = figure.subfigures(2, 1, height_ratios=[1, 1.15])  # type: ignore[misc]
     for axes, (title, of) in zip(images.subplots(1, 3), kinds.items(), strict=True):
         rows = of.view(3, SHOWN // 3, 28, 28).permute(0, 2, 1, 3).reshape(3 * 28, -1)  # (3 h, 4 w)
-        axes.imshow(rows, cmap="gray", vmin=0, vmax=1)
+        axes.imshow(rows.numpy(), cmap="gray", vmin=0, vmax=1)
         axes.set_title(title, fontsize=10)
         axes.set_axis_off()
     axes = below.subplots()

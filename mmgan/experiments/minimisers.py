@@ -109,7 +109,7 @@ def trained(
         TrainingFailed: if the loss is not finite at the end.
     """
     h = torch.from_numpy(numpy_stream(seed, "points", step=dim).normal(size=(len(y), dim))).requires_grad_()
-    optimizer = torch.optim.Adam([h, *f.parameters()], lr)
+    optimizer = torch.optim.Adam([h, *f.parameters()], lr, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         loss = mixup_loss(f, h, y, alpha, nodes)
