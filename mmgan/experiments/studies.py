@@ -8,13 +8,14 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mmgan.data import load_images
 from mmgan.errors import TrainingFailed, UserError
 from mmgan.experiments.experiment import Finding, Place
 from mmgan.experiments.verdicts import Direction, compare_arms
 from mmgan.report.record import Record, read_record
 from mmgan.sweeps.run import run_sweep
 from mmgan.sweeps.summary import summarize
-from mmgan.sweeps.sweep import Settings, Sweep, TrainerName
+from mmgan.sweeps.sweep import Settings, Sweep, TrainerName, list_runs
 from mmgan.sweeps.table import write_summary
 
 Values = Mapping[str, Sequence[float]]
@@ -77,7 +78,7 @@ def train(place: Place, study: Study, arms: Mapping[str, Settings]) -> dict[str,
     """The runs of each arm in the order of the seeds; those that are not there yet are trained.
 
     Raises:
-        UserError: if a run with other settings lies in the way, or runs were judged differently.
+        UserError: if the data are not there, another run lies in the way, or runs were judged differently.
         TrainingFailed: if a run failed; the others are kept.
     """
     baseline = next(iter(arms))
@@ -90,6 +91,7 @@ def train(place: Place, study: Study, arms: Mapping[str, Settings]) -> dict[str,
         baseline=baseline,
         folder=place.runs / study.name,
     )
+    _check_data(list_runs(sweep)[0].config)
     result = run_sweep(sweep, jobs=place.jobs, say=place.say)
     if result.failed:
         raise TrainingFailed(
@@ -103,6 +105,14 @@ def train(place: Place, study: Study, arms: Mapping[str, Settings]) -> dict[str,
     for ended in result.runs:
         records[ended.run.arm].append(read_record(ended.run.folder))
     return records
+
+
+def _check_data(config: Settings) -> None:
+    """Refuse data that are not there in one line, instead of a line for each run."""
+    if not config["download"]:
+        names = ("image_size", "channels", "skip_bad_images")
+        for split in ("train", "test"):
+            load_images(config["data"], config["data_root"], split=split, **{name: config[name] for name in names})
 
 
 def cost_note(study: Study, records: Mapping[str, Sequence[Record]]) -> str:
