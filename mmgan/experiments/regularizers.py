@@ -20,7 +20,7 @@ from mmgan.experiments.evaluations import evaluate
 from mmgan.experiments.experiment import Outcome, Place
 from mmgan.experiments.studies import Comparison, Study, arms_of, cost_note, find, measure, test_error, test_nll, train
 
-ERROR, NLL, KNN = "test error, %", "test NLL, nats", "error of 5 nearest neighbours, %"
+ERROR, NLL, KNN = "test error, %", "test NLL, nats", "5-NN error, %"
 SECTION = "Section 5.1"
 
 AGAINST_REGULARIZERS = [
