@@ -1,46 +1,53 @@
-"""The picture of Theorem 1 and Corollary 1."""
+"""Theorem 1 and Corollary 1 drawn: the loss by dim(H), and how many directions of a class remain."""
 
 import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 
-from mmgan.experiments.drawing import save
+from mmgan.analysis.plots import DOTS_PER_INCH
+
+ROUNDING = (1e-17, 1e-8)  # singular values that stand for 0; the free directions' are near 1
 
 
-def draw_losses(
+def draw_theorem(
     d: int,
-    built: dict[int, dict[str, Any]],
-    linear: dict[int, list[dict[str, Any]]],
-    networks: dict[int, list[dict[str, Any]]],
+    built: Mapping[int, Mapping[str, Any]],
+    linear: Mapping[int, Sequence[Mapping[str, Any]]],
+    networks: Mapping[int, Sequence[Mapping[str, Any]]],
     path: Path,
 ) -> None:
-    """theorem.png: loss against dim(H), d - 1 marked; and how many directions a class of trained points takes up.
+    """Left: losses, means over seeds. Right: the centred spectrum of a class, mean over classes and seeds.
 
     Args:
         d: number of classes.
-        built: by dim(H), what the closed form yields.
-        linear, networks: by dim(H), what training with a linear f, or a network as f, yields for each seed.
+        built: "loss" of the closed form by dim(H).
+        linear: by dim(H), and of every seed, "loss" and "centred_class_singular_values" of a trained linear f.
+        networks: the same of networks as f.
         path: where the PNG goes.
     """
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(list(built), [of["loss"] for of in built.values()], color="tab:blue", label="closed form, linear f")
-    for found, marker, colour, label in (
-        (linear, "o", "tab:blue", "trained, linear f"),
-        (networks, "s", "tab:orange", "trained, network as f"),
-    ):
-        means = [statistics.fmean(one["loss"] for one in found[dim]) for dim in found]
-        left.plot(list(found), means, marker, color=colour, label=label)
+    drawn = ((linear, "o", "tab:blue", "trained, linear f"), (networks, "s", "tab:orange", "trained, network as f"))
+    for trained, marker, colour, label in drawn:
+        means = [statistics.fmean(one["loss"] for one in runs) for runs in trained.values()]
+        left.plot(list(trained), means, marker, color=colour, label=label)
     left.set(ylabel="Manifold Mixup loss (squared error)", ylim=(-0.015, None))
-    for dim, seeds in linear.items():
-        spectra = torch.tensor([one["centred_class_singular_values"] for one in seeds]).mean(0)  # (r,)
-        right.plot([dim] * len(spectra), spectra.clamp_min(1e-17), "o", color="tab:blue", alpha=0.6, markersize=5)
-    right.set(yscale="log", ylabel="singular values of a class about its mean")
+    for dim, runs in linear.items():
+        spectrum = torch.tensor([one["centred_class_singular_values"] for one in runs]).mean(dim=0)  # (r,)
+        shown = spectrum.clamp_min(2 * ROUNDING[0])
+        right.plot([dim] * len(shown), shown, "o", color="tab:blue", alpha=0.6, markersize=5)
+    right.axhspan(*ROUNDING, color="0.93", zorder=0)
+    right.text(min(built), ROUNDING[1] / 3, "0 but for rounding", fontsize=9, color="0.3", va="top")
+    right.set(yscale="log", ylim=(ROUNDING[0], 30), ylabel="singular values of a class about its mean")
+    right.set_title("trained, linear f", fontsize=10)
     for axes in (left, right):
-        axes.axvline(d - 1, color="0.5", linestyle="--", label="d - 1", zorder=0)
-        axes.set(xlabel="dim(H)", xticks=list(built))
+        axes.axvline(d - 1, color="0.5", linestyle="--", label=f"dim(H) = d - 1 = {d - 1}", zorder=0)
+        axes.set(xlabel="dim(H), dimensions of the hidden space", xticks=list(built))
+    left.set_title(f"d = {d} classes", fontsize=10)
     left.legend(fontsize=9)
-    save(figure, path)
+    figure.savefig(path, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
