@@ -42,18 +42,17 @@ def markdown(result: Result, figures: str | None = None) -> str:
 
 
 def overview(results: Sequence[Result]) -> str:
-    """One line an experiment: how many findings agree, how many do not, and what it took."""
+    """One line an experiment: how many findings agree, and how many do not."""
     kinds = ("agrees", "undecided", "disagrees")
     rows = [
         (
             f"`{r.name}`",
             EXPERIMENTS[r.name].reproduces,
             *(str(sum(f.verdict == kind for f in r.findings)) for kind in kinds),
-            _duration(r.wall_seconds),
         )
         for r in results
     ]
-    return "\n".join(_table(("experiment", "reproduces", *kinds, "wall time"), rows))
+    return "\n".join(_table(("experiment", "reproduces", *kinds), rows))
 
 
 def write_comparison(folder: Path) -> Path:
