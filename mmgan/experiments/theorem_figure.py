@@ -9,8 +9,9 @@ import torch
 from matplotlib.figure import Figure
 
 from mmgan.analysis.plots import DOTS_PER_INCH
+from mmgan.experiments.theorem_findings import RANK_TOLERANCE
 
-ROUNDING = (1e-17, 1e-8)  # singular values that stand for 0; the free directions' are near 1
+LOWEST = 1e-17  # singular value drawn; what is less lies a little above it
 
 
 def draw_theorem(
@@ -39,11 +40,11 @@ def draw_theorem(
     left.set(ylabel="Manifold Mixup loss (squared error)", ylim=(-0.015, None))
     for dim, runs in linear.items():
         spectrum = torch.tensor([one["centred_class_singular_values"] for one in runs]).mean(dim=0)  # (r,)
-        shown = spectrum.clamp_min(2 * ROUNDING[0])
+        shown = spectrum.clamp_min(2 * LOWEST)
         right.plot([dim] * len(shown), shown, "o", color="tab:blue", alpha=0.6, markersize=5)
-    right.axhspan(*ROUNDING, color="0.93", zorder=0)
-    right.text(min(built), ROUNDING[1] / 3, "0 but for rounding", fontsize=9, color="0.3", va="top")
-    right.set(yscale="log", ylim=(ROUNDING[0], 30), ylabel="singular values of a class about its mean")
+    right.axhspan(LOWEST, RANK_TOLERANCE, color="0.93", zorder=0)
+    right.text(min(built), RANK_TOLERANCE / 3, "counted as 0", fontsize=9, color="0.3", va="top")
+    right.set(yscale="log", ylim=(LOWEST, 30), ylabel="singular values of a class about its mean")
     right.set_title("trained, linear f", fontsize=10)
     for axes in (left, right):
         axes.axvline(d - 1, color="0.5", linestyle="--", label=f"dim(H) = d - 1 = {d - 1}", zorder=0)
