@@ -17,8 +17,8 @@ NOTES = [
     " they cross at single points, which lam hits with probability 0. So d - 1 is the threshold for linear f only;"
     " the networks trained in fewer dimensions are f that are not linear.",
     "For the same reason Corollary 1, which is stated for every minimiser, holds for those with a linear f. Its"
-    " subspace is an affine one for each class, and its dimension an upper limit: a minimiser may have an A of rank d, and then"
-    " one direction fewer is free.",
+    " subspace is an affine one for each class, and its dimension an upper limit: a minimiser may have an A of rank d,"
+    " and then one direction fewer is free.",
 ]
 
 
