@@ -81,4 +81,5 @@ def dequantized(pixels: UInt8[Tensor, "b c h w"], noise: UInt8[Tensor, "b c h w"
 
     The reference (sngan_projection) has x / 128 - 1 + u / 128, which rounding would shift by up to half a level.
     """
-    return ((pixels + (noise - 127.5) / 256) / 127.5).sub_(1).clamp_(-1, 1)
+    shift = noise.to(torch.float32).sub_(127.5).div_(256)  # u - 1/2
+    return shift.add_(pixels.to(torch.float32)).div_(127.5).sub_(1).clamp_(-1, 1)

@@ -12,7 +12,7 @@ CHUNK = 4096  # images converted at a time, so that intermediate copies stay sma
 
 def to_float(pixels: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """uint8 0..255 to float32 in [-1, 1], both ends included: x / 127.5 - 1."""
-    return (pixels / 127.5).sub_(1)
+    return pixels.to(torch.float32).div_(127.5).sub_(1)  # cast first: on a CPU, mixed types go element by element
 
 
 def to_uint8(values: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
