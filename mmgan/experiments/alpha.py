@@ -48,7 +48,7 @@ def _study(place: Place) -> tuple[Study, tuple[float, ...]]:
     if place.quick:
         return small_study(place), (2.0,)
     if place.scale == "cpu":
-        return small_study(place), (1.0, 2.0)
+        return small_study(place), (0.5, 1.0, 2.0)
     name = "cifar10-preactresnet18"
     study = paper_study("CIFAR-10, PreActResNet-18, 2000 epochs", name, epochs=2000, milestones="1000,1500")
     return Study(study.label, f"{name}-2000", study.config, study.settings, study.seeds), ALPHAS

@@ -24,6 +24,7 @@ def evaluate(
     *,
     attack_examples: int = 200,
     bank: int = 0,
+    epsilons: Sequence[float] = (8 / 255,),
 ) -> dict[str, list[dict[str, Any]]]:
     """The evaluation of each run's last checkpoint, by arm, in the order of the seeds.
 
@@ -36,13 +37,20 @@ def evaluate(
         limit: test images, drawn by the same seed for all runs; 0: all.
         attack_examples: test images for the attacks of many steps.
         bank: training images among which neighbours are looked for; 0: all.
+        epsilons: radii of the attacks that have one, in pixel units of [0, 1].
 
     Raises:
         TrainingFailed: if a run cannot be evaluated.
     """
     threads = max(1, cores() // place.jobs)
 
-    asked = {"measures": list(measures), "limit": limit, "attack_examples": attack_examples, "bank": bank}
+    asked = {
+        "measures": list(measures),
+        "limit": limit,
+        "attack_examples": attack_examples,
+        "bank": bank,
+        "epsilons": list(epsilons),
+    }
 
     def one(record: Record) -> dict[str, Any]:
         path = record.folder.path / f"evaluation-{'-'.join(measures)}.json"
@@ -51,6 +59,7 @@ def evaluate(
             return result
         words = ["evaluate", str(record.folder.path), "--json", "--measures", *measures, "--limit", str(limit)]
         words += ["--attack-examples", str(attack_examples), "--bank", str(bank)]
+        words += ["--epsilon", *map(str, epsilons)]
         done = subprocess.run(
             [sys.executable, "-m", "mmgan", *words], capture_output=True, text=True, env=environment(threads)
         )

@@ -96,7 +96,7 @@ def _studies(place: Place) -> list[tuple[Study, dict[str, str], Sequence[float]]
         seeds=(0, 1, 2, 3, 4),
         trainer="gan",
     )
-    return [(digits, LAYERS, ALPHAS[1:]), (fashion, {name: LAYERS[name] for name in ("pixel", "1,2,pixel")}, (0.5,))]
+    return [(digits, LAYERS, ALPHAS), (fashion, {name: LAYERS[name] for name in ("pixel", "1,2,pixel")}, (0.5,))]
 
 
 def _comparisons(layers: dict[str, str], alphas: Sequence[float]) -> list[Comparison]:
