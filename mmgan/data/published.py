@@ -67,7 +67,7 @@ def read_torchvision(name: str, root: Path, split: str, download: bool) -> Raw:
 
 
 def _constructor(name: str) -> Callable[[Path, str, bool], Any]:
-    from torchvision import datasets  # imported where used: it takes half a second
+    from torchvision import datasets  # imported where used: it takes two seconds
 
     # CIFAR's files are pickles, which can run code when read; torchvision checks their md5 before it opens them.
     constructors: dict[str, Callable[[Path, str, bool], Any]] = {

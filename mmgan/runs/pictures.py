@@ -7,7 +7,6 @@ from pathlib import Path
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from mmgan.runs.storage import write_atomically
 
@@ -21,6 +20,8 @@ def save_grid(images: UInt8[Tensor, "n c h w"], path: Path) -> None:
     Raises:
         StorageFailed: if it cannot be written.
     """
+    from torchvision.utils import make_grid  # imported where used: it takes two seconds
+
     columns = math.isqrt(len(images) - 1) + 1
     grid = make_grid(images, nrow=columns, padding=1, pad_value=128)  # (3, rows * (h + 1) + 1, columns * (w + 1) + 1)
     picture = Image.fromarray(grid.permute(1, 2, 0).cpu().numpy())

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import resize
 
 from mmgan.data import to_float
 from mmgan.data.pixels import with_channels
@@ -143,6 +142,8 @@ class NetworkExtractor:
     def _prepare(self, images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n channels s s"]:
         x = with_grey_or_rgb(images, self.channels)  # (n, channels, h, w)
         if x.shape[-2:] != (self.image_size, self.image_size):
+            from torchvision.transforms.v2.functional import resize  # imported where used: it takes two seconds
+
             x = resize(x, [self.image_size, self.image_size], antialias=True)  # (n, channels, s, s)
         return to_float(x)
 
