@@ -63,8 +63,8 @@ def discriminator_calls(gan: Gan, layer: str) -> Callable[[], None]:
 
 def iteration_rows(device: str, quick: bool) -> list[Row]:
     """n_dis discriminator steps and the generator's, both reference networks, by the trainer's own loop."""
-    gan = Gan(device, batch_size=4, d_width=16, g_width=16) if quick else Gan(device, batch_size=16)
-    timings = iteration_timings(gan, repetitions=3 if quick else 7)
+    gan = Gan(device, batch_size=4, d_width=16, g_width=16) if quick else Gan(device, batch_size=64)
+    timings = iteration_timings(gan, repetitions=3 if quick else 4)
     speedup = timings.ratio("usual", "ours")
     setting = f"GAN iteration, SN-ResNets, 32x32, n_dis {gan.n_dis}, batch {gan.batch_size}, mix {LAYERS}"
     detail = {"cpu": timings.cpu_ratio("usual", "ours").value}

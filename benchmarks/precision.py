@@ -28,7 +28,7 @@ def measure(device: str, quick: bool) -> list[Row]:
         "bf16": network_steps(gan, bf16=True),
         "compile": network_steps(gan, compiled=not quick),  # compiling takes longer than all the rest of a quick look
     }
-    timings = alternate(calls, repetitions=3 if quick else 9, device=device, warmup=2)
+    timings = alternate(calls, repetitions=3 if quick else 5, device=device, warmup=2)
     setting = f"a step of D mixed at {LAYER} and one of G, SN-ResNets {gan.d_width} wide, batch {gan.batch_size}"
     return [
         row_of(

@@ -1,5 +1,8 @@
 """Classifiers against counts derived by hand and by-hand arithmetic."""
 
+import subprocess
+import sys
+
 import jaxtyping
 import pytest
 import torch
@@ -269,3 +272,19 @@ def test_forward_refuses_other_input(network: nn.Module, x: Tensor, monkeypatch:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(UserError, match="this classifier was built for float"):
         network(x)
+
+
+STRIDED = """
+import torch
+from mmgan.classifiers.staged import conv
+
+shortcut = conv(8, 16, 1, stride=2).to(memory_format=torch.channels_last)
+x = torch.ones(32, 8, 64, 64).to(memory_format=torch.channels_last)
+for _ in range(40):
+    shortcut(x).sum().backward()
+"""
+
+
+def test_narrow_strided_shortcuts_leave_the_heap_whole() -> None:
+    run = subprocess.run([sys.executable, "-c", STRIDED], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr  # a plain nn.Conv2d dies of a signal here with oneDNN 3.13
