@@ -49,16 +49,18 @@ def main(words: list[str] | None = None) -> None:
         start = time.perf_counter()
         part = importlib.import_module(f"benchmarks.{name}")
         rows = part.measure(arguments.device, arguments.quick)
-        save(path, name, rows, arguments, time.perf_counter() - start)
+        figures = [as_json(row, arguments.quick) for row in rows]
+        seconds = time.perf_counter() - start
+        save(path, name, figures, arguments, seconds)
         draw(part, rows, arguments.results / f"{machine}-{name}.png")
-        print(f"{name}, {time.perf_counter() - start:.0f} s\n{render({name: list(map(as_json, rows))})}", flush=True)
+        print(f"{name}, {seconds:.0f} s\n{render({name: figures})}", flush=True)
 
 
-def save(path: Path, name: str, rows: list[Row], arguments: argparse.Namespace, seconds: float) -> None:
+def save(path: Path, name: str, figures: list[dict[str, Any]], arguments: argparse.Namespace, seconds: float) -> None:
     """Put a part's rows into the file, which may hold other parts'."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = json.loads(path.read_text())["parts"] if path.exists() else {}
-    parts = {**kept, name: list(map(as_json, rows))}
+    parts = {**kept, name: figures}
     facts = {
         "processor": processor(),
         "gpu": torch.cuda.get_device_name() if arguments.device == "cuda" else None,
@@ -71,8 +73,9 @@ def save(path: Path, name: str, rows: list[Row], arguments: argparse.Namespace, 
     path.write_text(json.dumps(facts | {"seconds": taken, "parts": ordered}, indent=1) + "\n")
 
 
-def as_json(row: Row) -> dict[str, Any]:
-    return dataclasses.asdict(row) | {"verdict": row.verdict}
+def as_json(row: Row, quick: bool) -> dict[str, Any]:
+    """The row with its verdict; a quick one has none."""
+    return dataclasses.asdict(row) | {"verdict": "none" if quick else row.verdict}
 
 
 def draw(part: ModuleType, rows: list[Row], path: Path) -> None:

@@ -1,6 +1,9 @@
 """The table of figures: verdicts, its place in Markdown, and the README's, which must be the committed JSON's."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +48,7 @@ def test_numbers_keep_four_digits() -> None:
 
 
 def test_the_table_takes_its_marked_place(tmp_path: Path) -> None:
-    row = as_json(Row("a step", 1.25, "x", (1.2, 1.3), at_most=1.3))
+    row = as_json(Row("a step", 1.25, "x", (1.2, 1.3), at_most=1.3), quick=False)
     (tmp_path / "here.json").write_text(json.dumps({"parts": {"gan_step": [row]}}))
     text = "before\n<!-- speed:begin here.json -->\nold\n<!-- speed:end -->\nafter\n"
     filled = fill(text, tmp_path)
@@ -68,8 +71,19 @@ def test_a_part_adds_to_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
         main(["--quick", "--only", "mixed_forward", "--results", str(tmp_path)])
     found = json.loads((tmp_path / "quick.json").read_text())
     assert list(found["parts"]) == ["mixed_forward"]
-    assert len(found["parts"]["mixed_forward"]) == 2
+    assert [row["verdict"] for row in found["parts"]["mixed_forward"]] == [
+        "none",
+        "none",
+    ]  # tiny settings decide nothing
     assert render(found["parts"]) in capsys.readouterr().out
+
+
+def test_the_gpu_script_runs_on_a_cpu(tmp_path: Path) -> None:
+    words = ["sh", "benchmarks/gpu.sh", "--only", "mixed_forward", "--results", str(tmp_path)]
+    settings = {"DEVICE": "cpu", "QUICK": "1", "PYTHON": sys.executable}
+    run = subprocess.run(words, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert json.loads((tmp_path / "quick.json").read_text())["device"] == "cpu"
 
 
 def test_parts_exist_and_others_are_refused() -> None:
