@@ -59,10 +59,13 @@ def lines_figure(
     """
     figure = Figure(figsize=(7.2, 3.4), layout="constrained")
     for axes, (label, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
-        for name, points in lines.items():
+        settings = [x for points in lines.values() for x in points]
+        apart = (max(settings) - min(settings)) / 100  # so that bars of several lines do not cover each other
+        for i, (name, points) in enumerate(lines.items()):
+            xs = [x + (i - (len(lines) - 1) / 2) * apart for x in points]
             means = [statistics.fmean(values) for values in points.values()]
             spread = [statistics.stdev(values) if len(values) > 1 else 0.0 for values in points.values()]
-            axes.errorbar(list(points), means, spread, marker="o", markersize=4, capsize=2, linewidth=1.2, label=name)
+            axes.errorbar(xs, means, spread, marker="o", markersize=4, capsize=2, linewidth=1.2, label=name)
         if dotted:
             axes.axhline(dotted[label], color="0.3", linestyle=":", linewidth=1.4, label="baseline")
         axes.set(xlabel=xlabel, ylabel=label)

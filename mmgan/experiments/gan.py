@@ -2,7 +2,7 @@
 
 The settings at cpu scale are those that served the baseline best: of the learning rates 1e-3, 2e-3 and 4e-3, on three
 seeds that are not used here, 2e-3 gave the lowest FID without mixing (docs/reproduction.md). Fashion-MNIST has the 16
-seeds that an effect as large as the paper's takes by the deviation that the first five showed; digits would need 89.
+seeds that an effect as large as the paper's takes by the deviation that the first five showed; digits would need 73.
 """
 
 import statistics
