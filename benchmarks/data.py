@@ -79,7 +79,7 @@ def _against_torchvision(device: str, quick: bool) -> Row:
         for step in range(count // BATCH):
             ours.batch(step)
 
-    timings = alternate({"torchvision": read_loader, "ours": read_ours}, 2 if quick else 7, device)
+    timings = alternate({"torchvision": read_loader, "ours": read_ours}, 2 if quick else 5, device)
     return row_of(
         "images/s, 32x32 with flip and crop: ours over torchvision's transforms in a DataLoader of 2 workers",
         timings.ratio("torchvision", to="ours"),

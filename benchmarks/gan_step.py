@@ -26,7 +26,7 @@ def discriminator_rows(device: str, quick: bool) -> list[Row]:
     """The trainer's own step at each layer against none: reference network, fakes at hand."""
     gan = Gan(device, batch_size=4, d_width=16, g_width=16) if quick else Gan(device, batch_size=64)
     steps = {layer: discriminator_calls(gan, layer) for layer in ("none", *TARGETS)}
-    timings = alternate(steps, repetitions=3 if quick else 15, device=device)
+    timings = alternate(steps, repetitions=3 if quick else 13, device=device)
     setting = f"D step, SN-ResNet {gan.d_width} wide, 32x32, batch {gan.batch_size}"
     rows = [
         row_of(

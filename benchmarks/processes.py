@@ -28,7 +28,7 @@ def measure(device: str, quick: bool) -> list[Row]:
     """Nothing on a CUDA machine with one GPU, which two processes would only share."""
     if device == "cuda" and torch.cuda.device_count() < 2:
         return []
-    batch, width, steps, launches = (8, 8, 2, 1) if quick else (32, 64, 4, 3)
+    batch, width, steps, launches = (8, 8, 2, 1) if quick else (32, 64, 4, 2)
     settings = [device, str(batch), str(width), str(steps)]
     seconds = np.array([[launch(processes, settings) for processes in (1, 2)] for _ in range(launches)])
     what = f"two processes / one, GAN iteration, SN-ResNets {width} wide, n_dis 1, global batch {batch}"

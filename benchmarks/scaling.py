@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from benchmarks.classifier_step import Block
 from benchmarks.gan_step import discriminator_calls
@@ -57,10 +59,17 @@ def plot(rows: list[Row], path: Path) -> None:
         axes.set_title(f"{row.detail['step']}\nslope {row.value:.2f}", fontsize=8)
         axes.set_xlabel(f"{row.detail['of']} (pixels)" if row.detail["of"] == "image size" else row.detail["of"])
         axes.set_xticks(numbers, [str(n) for n in numbers])
-        axes.minorticks_off()
+        readable_seconds(axes)
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("seconds a step")
     figure.savefig(path, metadata={"Software": None})
+
+
+def readable_seconds(axes: Axes) -> None:
+    """Marks at 1, 2 and 5 times the powers of ten, as plain numbers."""
+    axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
 
 
 def _classifier(device: str, quick: bool, classes: int = 10, image_size: int = 32) -> Callable[[], None]:

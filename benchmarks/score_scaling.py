@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.memory import Projection
 from benchmarks.rows import Row
+from benchmarks.scaling import readable_seconds
 from benchmarks.scoring import random_features
 from benchmarks.timing import alternate
 from mmgan.draws import global_stream
@@ -40,7 +41,7 @@ def measure(device: str, quick: bool) -> list[Row]:
     }
     found = []
     for what, calls in parts.items():
-        timings = alternate(calls, 1 if quick else 2, device, warmup=0)
+        timings = alternate(calls, 1, device, warmup=0)
         seconds = [timings.seconds(str(n)).value for n in counts]
         found.append(
             Row(
@@ -72,7 +73,7 @@ def plot(rows: list[Row], path: Path) -> None:
     axes.set_xlabel("generated samples")
     axes.set_ylabel("seconds")
     axes.set_xticks(rows[0].detail["samples"], [f"{n:,}" for n in rows[0].detail["samples"]], minor=False)
-    axes.minorticks_off()
+    readable_seconds(axes)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(path, metadata={"Software": None})

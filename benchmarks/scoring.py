@@ -166,7 +166,7 @@ def random_features(count: int, dims: int, seed: int) -> Features:
 
 
 def _agreement(weights: Path, folder: Path, device: str, quick: bool) -> Row:
-    count = 24 if quick else 2048 if device == "cuda" else 128
+    count = 24 if quick else 2048 if device == "cuda" else 64
     found = whole_calls(weights, folder, device, count, again=not quick)
     return Row(
         f"largest relative difference of the five scores from torch-fidelity's, {count} images a side",
