@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from benchmarks.rows import Row
 from mmgan.data import make_images
-from mmgan.draws import global_stream
+from mmgan.draws import global_stream, numpy_stream
 from mmgan.generators import build_generator
 from mmgan.scoring import NetworkExtractor, extract, image_source, real_features, score_features
 
@@ -63,7 +63,8 @@ def score(count: int, dims: int, device: str) -> dict[str, int | str]:
     source = image_source(generator, 32, 0, device)
     extractor(source(0, 64))
     networks = peak()
-    real = make_images("reals", "train", torch.cat([source(10**6 + i, 500) for i in range(0, count, 500)]))
+    pixels = numpy_stream(0, "benchmark").integers(0, 256, (count, 3, 32, 32), "uint8")
+    real = make_images("reals", "train", torch.from_numpy(pixels))
     reference = real_features(real, extractor, None)
     fakes = extract(source, count, extractor)
     if reference is None or fakes is None:

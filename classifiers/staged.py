@@ -15,8 +15,9 @@ def conv(in_channels: int, out_channels: int, kernel_size: int, stride: int, bia
 class StridedPointwise(nn.Conv2d):
     """A 1x1 convolution that picks its positions first: (n, c, h, w) -> (n, d, ceil(h/stride), ceil(w/stride)).
 
-    What nn.Conv2d computes. But oneDNN 3.13 (torch 2.15 on CPUs) writes past its memory in the weight gradient of a strided
-    1x1 convolution in channels_last with at most 8 channels in and 16 out at 48x48 and more, and the process dies.
+    What nn.Conv2d computes. But oneDNN 3.13 (torch 2.15 on CPUs) writes past its memory in the weight gradient of a
+    strided 1x1 convolution in channels_last with at most 8 channels in and 16 out at 48x48 and more, and the process
+    dies.
     """
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
