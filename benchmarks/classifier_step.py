@@ -11,8 +11,8 @@ from mmgan.config.classifier import ClassifierMixSettings, ClassifierTrainingSet
 from mmgan.config.fields import Names
 from mmgan.data import make_batches, make_images
 from mmgan.draws import global_stream, numpy_stream
-from mmgan.training.alone import Alone
-from mmgan.training.supervised import ClassifierState, make_optimizer, train_classifier
+from mmgan.process.alone import Alone
+from mmgan.supervised.loop import ClassifierState, make_optimizer, train_classifier
 
 
 def measure(device: str, quick: bool) -> list[Row]:

@@ -12,13 +12,13 @@ from torchvision import transforms
 from benchmarks.rows import Row, row_of
 from benchmarks.setup import Gan
 from benchmarks.timing import alternate, median
-from mmgan.classifier_networks import build_network
 from mmgan.config.classifier import ClassifierConfig
 from mmgan.config.parse import parse_config
 from mmgan.data import Batches, Images, load_images, make_batches, make_images
 from mmgan.draws import numpy_stream
-from mmgan.training.alone import Alone
-from mmgan.training.supervised import ClassifierState, make_optimizer, train_classifier
+from mmgan.process.alone import Alone
+from mmgan.supervised.loop import ClassifierState, make_optimizer, train_classifier
+from mmgan.supervised.networks import build_network
 
 BATCH = 128
 PADDING = 4

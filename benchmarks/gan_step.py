@@ -8,8 +8,8 @@ from accelerate import Accelerator
 from benchmarks.rows import Row, row_of
 from benchmarks.setup import LAYERS, SEED, Gan, mix_of
 from benchmarks.timing import Timings, alternate, median
+from mmgan.gan.loop import discriminator_step, make_policy
 from mmgan.losses import GAN_LOSSES
-from mmgan.training.gan import discriminator_step, make_policy
 from mmgan.training.guard import Guard
 
 TARGETS = {"pixel": 1.57, "1": 1.28, "2": 1.13}

@@ -16,8 +16,8 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.rows import Row
 from benchmarks.setup import Gan
-from mmgan.taps import Call
-from mmgan.training.gan import GanState
+from mmgan.gan.loop import GanState
+from mmgan.mixing.taps import Call
 
 STEP, NETWORK, MIXING = "step", "network", "mixing"
 MIXING_NODES = ("IndexSelectBackward", "LerpBackward", "CatBackward")

@@ -12,9 +12,9 @@ from benchmarks.rows import Row, row_of
 from benchmarks.setup import SEED, Gan, mix_of
 from benchmarks.timing import alternate
 from mmgan import RealFakePolicy
+from mmgan.gan.loop import discriminator_step
 from mmgan.losses import GAN_LOSSES
-from mmgan.training.alone import Alone
-from mmgan.training.gan import discriminator_step
+from mmgan.process.alone import Alone
 from mmgan.training.guard import Guard
 
 LAYER = "1"

@@ -18,7 +18,7 @@ from benchmarks.rows import Row, row_of
 from benchmarks.setup import SEED, Gan
 from benchmarks.timing import median
 from mmgan.data import make_batches
-from mmgan.training.gan import GanState
+from mmgan.gan.loop import GanState
 from mmgan.training.tasks import Task
 
 ROOT = Path(__file__).parents[1]

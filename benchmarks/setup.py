@@ -14,8 +14,8 @@ from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import Batches, Images, make_batches, make_images
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import global_stream, numpy_stream
+from mmgan.gan.loop import GanState, make_optimizer, make_policy, train_gan
 from mmgan.generators import Generator, build_generator
-from mmgan.training.gan import GanState, make_optimizer, make_policy, train_gan
 from mmgan.training.tasks import Task
 
 SEED = 0

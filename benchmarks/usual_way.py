@@ -16,9 +16,9 @@ from mmgan.config.gan import GanTrainingSettings
 from mmgan.data import Batches
 from mmgan.discriminators.blocks import FirstBlock
 from mmgan.draws import torch_stream
-from mmgan.generators.rescaling import DoublingConv, HalvingConv
-from mmgan.plan import NO_LAYER, PIXEL, MixPlan
-from mmgan.policies import RealFakePolicy
+from mmgan.mixing.plan import NO_LAYER, PIXEL, MixPlan
+from mmgan.mixing.policies import RealFakePolicy
+from mmgan.networks.rescaling import DoublingConv, HalvingConv
 
 
 class UsualWay:

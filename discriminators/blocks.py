@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from mmgan.generators.parts import glorot_conv
-from mmgan.generators.rescaling import HalvingConv
+from mmgan.networks.parts import glorot_conv
+from mmgan.networks.rescaling import HalvingConv
 
 # which weights are spectrally normalised: "partial" leaves out the shortcuts of blocks that keep the size
 Spectral = Literal["all", "partial", "none"]

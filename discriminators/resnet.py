@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from mmgan.discriminators.blocks import Block, FirstBlock, Shortcuts, Spectral
-from mmgan.discriminators.checks import require_images
 from mmgan.errors import UserError
-from mmgan.generators.parts import glorot_linear, require_positive, require_size
+from mmgan.networks.checks import require_images
+from mmgan.networks.parts import glorot_linear, require_positive, require_size
 
 
 class _Ladder(NamedTuple):

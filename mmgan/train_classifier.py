@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from mmgan.config.classifier import ClassifierConfig
 from mmgan.config.parse import parse_config
-from mmgan.program import run_program
-from mmgan.training.stopping import StopRequests
+from mmgan.process.program import run_program
+from mmgan.process.stopping import StopRequests
 
 DEFAULT = "configs/classifier/digits.yaml"
 DESCRIPTION = (
@@ -32,7 +32,7 @@ def _main(argv: Sequence[str]) -> None:
         ClassifierConfig, argv, prog="mmgan train-classifier", description=DESCRIPTION, default_config=DEFAULT
     )
     with StopRequests(config.run.stop_deadline) as stop:
-        from mmgan.classifier_run import run_classifier  # here, so that --help and bad flags do not wait for torch
+        from mmgan.supervised.run import run_classifier  # here, so that --help and bad flags do not wait for torch
 
         run_classifier(config, source, stop)
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import parse_config
-from mmgan.program import run_program
-from mmgan.training.stopping import StopRequests
+from mmgan.process.program import run_program
+from mmgan.process.stopping import StopRequests
 
 DEFAULT = "configs/gan/digits.yaml"
 DESCRIPTION = (
@@ -31,7 +31,7 @@ def _main(argv: Sequence[str]) -> None:
         GanConfig, argv, prog="mmgan train-gan", description=DESCRIPTION, default_config=DEFAULT
     )
     with StopRequests(config.run.stop_deadline) as stop:
-        from mmgan.gan_run import run_gan  # here, so that --help and bad flags do not wait for torch
+        from mmgan.gan.run import run_gan  # here, so that --help and bad flags do not wait for torch
 
         run_gan(config, source, stop)
 

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import install_import_hook
 
 # Not the networks that are mixed: they state n rows in, n rows out, and an append inside them makes it more.
-# Not mmgan.plan either: a plan checks its own tensors, and the tests must see that it does.
-HOOKED = ["policies", "losses", "data", "generators", "scoring", "analysis"]
+# Not mmgan.mixing.plan either: a plan checks its own tensors, and the tests must see that it does.
+HOOKED = ["mixing.policies", "losses", "data", "generators", "scoring", "analysis"]
 install_import_hook([f"mmgan.{name}" for name in HOOKED], "shape_checks.shapes_only")
 
 # More threads than OMP_NUM_THREADS allows only contend: the networks here are tiny.

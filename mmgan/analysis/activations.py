@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmgan.analysis.modes import evaluation_mode
 from mmgan.errors import UserError
-from mmgan.plan import PIXEL
+from mmgan.mixing.plan import PIXEL
 
 
 def activations(model: nn.Module, layer: str, batches: Iterable[Shaped[Tensor, "_ ..."]]) -> Float[Tensor, "m ..."]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmgan.commands.arguments import Parser
 from mmgan.errors import UserError
-from mmgan.program import run_program
+from mmgan.process.program import run_program
 
 if TYPE_CHECKING:
     from mmgan.data import Images
@@ -88,11 +88,11 @@ def _main(argv: Sequence[str]) -> None:
 
     from mmgan.analysis.activations import activations
     from mmgan.analysis.evaluate import evaluate_classifier, format_table
-    from mmgan.classifier_networks import load_classifier, read_classifier_config
     from mmgan.config.shared import DataSettings
     from mmgan.data import load_images
     from mmgan.runs.folder import RunFolder
-    from mmgan.runs.storage import write_atomically
+    from mmgan.storage import write_atomically
+    from mmgan.supervised.networks import load_classifier, read_classifier_config
 
     folder = RunFolder(arguments.run)
     config = read_classifier_config(folder)

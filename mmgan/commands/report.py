@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmgan.commands.arguments import Parser
-from mmgan.program import run_program
+from mmgan.process.program import run_program
 from mmgan.runs.folder import RunFolder
 
 DESCRIPTION = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from mmgan.commands.arguments import Parser
 from mmgan.errors import UserError
 from mmgan.experiments.catalogue import EXPERIMENTS
-from mmgan.program import run_program
+from mmgan.process.program import run_program
 
 DESCRIPTION = """\
 Run experiments of the paper, draw them, and put the paper's numbers beside ours. Each leaves results.json and its

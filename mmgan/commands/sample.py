@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmgan.commands.arguments import Parser
 from mmgan.errors import UserError
-from mmgan.program import run_program
+from mmgan.process.program import run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,11 +33,11 @@ def _main(argv: Sequence[str]) -> None:
     from torchvision.transforms.functional import to_pil_image
     from tqdm import tqdm
 
-    from mmgan.gan_networks import load_generator
+    from mmgan.gan.networks import load_generator
     from mmgan.runs.folder import RunFolder
     from mmgan.runs.pictures import save_grid
-    from mmgan.runs.storage import storing
     from mmgan.scoring import image_source
+    from mmgan.storage import storing
 
     folder = RunFolder(arguments.run)
     generator, config, step, checkpoint = load_generator(folder, arguments.checkpoint)

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmgan.commands.arguments import Parser
 from mmgan.errors import UserError
-from mmgan.program import run_program
+from mmgan.process.program import run_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,8 +30,8 @@ def _main(argv: Sequence[str]) -> None:
     if not entry:
         return  # of several processes the main one has it
 
-    from mmgan.gan_scores import one_line
-    from mmgan.runs.storage import write_atomically
+    from mmgan.gan.scores import one_line
+    from mmgan.storage import write_atomically
 
     print(one_line(entry))
     real = entry["real"]
@@ -72,9 +72,9 @@ def _parser() -> Parser:
 def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     from accelerate import Accelerator
 
-    from mmgan.gan_networks import load_generator, read_gan_config
-    from mmgan.gan_scores import check_scoring, make_scorer
-    from mmgan.inputs import load_split
+    from mmgan.gan.networks import load_generator, read_gan_config
+    from mmgan.gan.scores import check_scoring, make_scorer
+    from mmgan.process.inputs import load_split
     from mmgan.runs.folder import RunFolder
     from mmgan.runs.loading import read_facts
 

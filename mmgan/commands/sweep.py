@@ -6,7 +6,7 @@ from typing import Any
 
 from mmgan.commands.arguments import Parser
 from mmgan.errors import TrainingFailed, UserError
-from mmgan.program import run_program
+from mmgan.process.program import run_program
 
 DESCRIPTION = (
     "Train every arm of the file with every seed. A run that is done is not done again, an unfinished one goes on from"

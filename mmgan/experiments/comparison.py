@@ -13,7 +13,7 @@ from mmgan.errors import UserError
 from mmgan.experiments.catalogue import EXPERIMENTS
 from mmgan.experiments.costs import costs, table
 from mmgan.experiments.results import FILE, Result, read_result
-from mmgan.runs.storage import write_atomically
+from mmgan.storage import write_atomically
 
 HEADER = ("what", "the paper", "here", "n", "difference [95 % interval]", "verdict")
 MARKER = re.compile(r"(<!-- result: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

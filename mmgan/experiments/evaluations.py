@@ -12,7 +12,7 @@ from tqdm import tqdm
 from mmgan.errors import TrainingFailed
 from mmgan.experiments.experiment import Place
 from mmgan.report.record import Record
-from mmgan.runs.storage import write_atomically
+from mmgan.storage import write_atomically
 from mmgan.sweeps.local import cores, environment
 
 

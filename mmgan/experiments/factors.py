@@ -24,7 +24,7 @@ from mmgan.experiments.fit import Fit, fit
 from mmgan.experiments.rendering import TASKS, RenderedClassifier, draw_examples, turned
 from mmgan.experiments.surfaces import save_small
 from mmgan.experiments.verdicts import compare_arms
-from mmgan.plan import MixPlan
+from mmgan.mixing.plan import MixPlan
 
 NONE, INPUT, FACTOR = "no mixup", "input mixup", "factor mixup"
 

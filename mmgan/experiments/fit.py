@@ -12,7 +12,7 @@ from mmgan.draws import global_stream
 from mmgan.errors import TrainingFailed
 from mmgan.losses import soft_cross_entropy
 from mmgan.mixing import Mixed
-from mmgan.policies import PermutationPolicy
+from mmgan.mixing.policies import PermutationPolicy
 
 
 @dataclass(frozen=True)

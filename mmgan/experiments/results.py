@@ -12,7 +12,7 @@ from typing import Any
 from mmgan.errors import UserError
 from mmgan.experiments.experiment import Finding, Outcome, Place
 from mmgan.experiments.machine import commit, machine, versions
-from mmgan.runs.storage import write_atomically
+from mmgan.storage import write_atomically
 
 FILE = "results.json"
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from mmgan.errors import UserError
 from mmgan.generators.dcgan import DCGANGenerator
-from mmgan.generators.parts import Generator
+from mmgan.generators.generator import Generator
 from mmgan.generators.resnet import ResNetGenerator
 
 __all__ = ["DCGANGenerator", "Generator", "ResNetGenerator", "build_generator"]

@@ -5,7 +5,8 @@ from itertools import pairwise
 from einops.layers.torch import Rearrange
 from torch import nn
 
-from mmgan.generators.parts import Generator, batch_norm, require_positive, require_size
+from mmgan.generators.generator import Generator
+from mmgan.networks.parts import batch_norm, require_positive, require_size
 
 _SIZES = (16, 32, 48, 64, 128)
 _LADDER = (8, 4, 2, 1)

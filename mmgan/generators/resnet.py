@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mmgan.errors import UserError
-from mmgan.generators.parts import Generator, batch_norm, glorot_conv, glorot_linear, require_positive, require_size
-from mmgan.generators.rescaling import DoublingConv
+from mmgan.generators.generator import Generator
+from mmgan.networks.parts import batch_norm, glorot_conv, glorot_linear, require_positive, require_size
+from mmgan.networks.rescaling import DoublingConv
 
 # image size -> (side of the first feature map, channels there and after each doubling, in units of the width, width)
 _LADDERS: dict[int, tuple[int, tuple[int, ...], int]] = {

@@ -12,7 +12,7 @@ from mmgan.report.record import Record, read_record
 from mmgan.report.score_table import provenance, score_section
 from mmgan.report.scores import MISSING, plain_text
 from mmgan.runs.folder import RunFolder
-from mmgan.runs.storage import write_atomically
+from mmgan.storage import write_atomically
 
 
 def write_report(folder: RunFolder) -> Path:

@@ -20,7 +20,7 @@ from torch import nn
 
 from mmgan.errors import UserError
 from mmgan.runs.loading import MANIFEST, STATE, find_fault
-from mmgan.runs.storage import flush_folder, storing, write_flushed
+from mmgan.storage import flush_folder, storing, write_flushed
 
 NUMBERED = re.compile(r"step-(\d{8,})")
 

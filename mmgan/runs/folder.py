@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from mmgan.errors import UserError
-from mmgan.runs.storage import flush_folder, storing, write_atomically
+from mmgan.storage import flush_folder, storing, write_atomically
 
 UNFINISHED = "config.yaml.part"
 """What a run leaves behind that was killed in the first moment."""

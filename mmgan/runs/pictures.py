@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from mmgan.runs.storage import write_atomically
+from mmgan.storage import write_atomically
 
 SIDE = 640
 """Pixels that a grid's side has at least: small images are enlarged by a whole factor, so that one can see them."""

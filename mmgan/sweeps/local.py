@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from mmgan.runs.storage import storing
+from mmgan.storage import storing
 from mmgan.sweeps.sweep import Run
 
 GRACE = 10.0

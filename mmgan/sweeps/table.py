@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmgan.report.scores import MISSING, Metric
-from mmgan.runs.storage import write_atomically
+from mmgan.storage import write_atomically
 from mmgan.sweeps.figure import draw_summary
 from mmgan.sweeps.summary import Line, Summary
 

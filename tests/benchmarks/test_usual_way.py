@@ -14,7 +14,7 @@ from benchmarks.setup import LAYERS, Gan, mix_of
 from benchmarks.usual_way import discriminator_loss
 from mmgan import Mixed, RealFakePolicy
 from mmgan.losses import GAN_LOSSES, discriminator_losses
-from mmgan.policies import real_fake_labels
+from mmgan.mixing.policies import real_fake_labels
 
 GAN = Gan("cpu", batch_size=4, d_width=6, g_width=6, latent_dim=5, n_dis=3)
 

@@ -15,13 +15,13 @@ from accelerate.state import AcceleratorState, GradientState
 from safetensors.torch import load_file
 from tiny_run import TINY
 
-from mmgan.classifier_networks import load_classifier, read_classifier_config
 from mmgan.commands.evaluate import main as evaluate
 from mmgan.data import load_images, split_validation
+from mmgan.process.alone import Alone
 from mmgan.runs.folder import RunFolder
+from mmgan.supervised.held_out import held_out_result
+from mmgan.supervised.networks import load_classifier, read_classifier_config
 from mmgan.train_classifier import main
-from mmgan.training.alone import Alone
-from mmgan.training.held_out import held_out_result
 
 Train = Callable[..., int]
 SCRIPT = Path(__file__).parents[2] / "mmgan" / "train_classifier.py"

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from mmgan.data.cutout import cutout
 from mmgan.draws import numpy_stream
-from mmgan.training.cutout import cutout
 
 
 @pytest.mark.parametrize("side", [1, 4, 5, 20])

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmgan.classifier_networks import build_network
 from mmgan.config.classifier import ClassifierConfig
 from mmgan.config.parse import parse_config
+from mmgan.supervised.networks import build_network
 
 FOLDER = Path(__file__).parents[2] / "configs" / "classifier"
 PRESETS = sorted(FOLDER.glob("*.yaml"))

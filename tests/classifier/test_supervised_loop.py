@@ -14,9 +14,8 @@ from mmgan.config.classifier import ClassifierMixSettings, ClassifierTrainingSet
 from mmgan.config.fields import Names
 from mmgan.data import Images, make_batches, make_images
 from mmgan.draws import global_stream, torch_stream
-from mmgan.training.alone import Alone
-from mmgan.training.average import make_average
-from mmgan.training.supervised import (
+from mmgan.process.alone import Alone
+from mmgan.supervised.loop import (
     ClassifierState,
     learning_rate,
     make_optimizer,
@@ -24,6 +23,7 @@ from mmgan.training.supervised import (
     soft_labels,
     train_classifier,
 )
+from mmgan.training.average import make_average
 from mmgan.training.tasks import Task
 
 CLASSES = 3

@@ -9,7 +9,7 @@ from mmgan.config.fields import Names
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat, parse_config, unflat
 from mmgan.errors import UserError
-from mmgan.gan_networks import build_networks
+from mmgan.gan.networks import build_networks
 
 ROOT = Path(__file__).parents[2]
 GAN_CONFIGS = sorted((ROOT / "configs/gan").glob("*.yaml"))

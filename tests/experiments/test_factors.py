@@ -8,7 +8,7 @@ from scipy import ndimage
 from mmgan.data import make_images
 from mmgan.experiments.rendering import PIXELS, TASKS, RenderedClassifier, Task, draw_examples, turned
 from mmgan.mixing import Mixed
-from mmgan.plan import MixPlan
+from mmgan.mixing.plan import MixPlan
 
 
 @pytest.fixture

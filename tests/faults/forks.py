@@ -129,9 +129,9 @@ def break_writes(job: Job) -> None:
     import errno
 
     import mmgan.runs.checkpoints
-    import mmgan.runs.storage
+    import mmgan.storage
 
-    count, write = 0, mmgan.runs.storage.write_flushed
+    count, write = 0, mmgan.storage.write_flushed
 
     def broken(path: Path, content: bytes) -> str:
         nonlocal count
@@ -145,12 +145,12 @@ def break_writes(job: Job) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         return write(path, content)
 
-    mmgan.runs.storage.write_flushed = broken
+    mmgan.storage.write_flushed = broken
     mmgan.runs.checkpoints.write_flushed = broken
 
 
 def stop_after(step: int) -> None:
-    from mmgan.session import Session
+    from mmgan.runs.session import Session
 
     note = Session.note_metrics
 
@@ -220,9 +220,6 @@ def _main() -> None:
     import matplotlib.pyplot  # noqa: F401 - imported once for all forks, as is what follows
     import sklearn.datasets  # noqa: F401
     import torchvision.utils  # noqa: F401
-
-    import mmgan.classifier_run
-    import mmgan.gan_run  # noqa: F401
 
     for line in sys.stdin:
         print(json.dumps([asdict(fork(Job(**values))) for values in json.loads(line)]), flush=True)

@@ -15,9 +15,9 @@ from two_ranks import CASES
 from mmgan.config.classifier import ClassifierTrainingSettings
 from mmgan.config.gan import GanTrainingSettings
 from mmgan.errors import TrainingFailed
+from mmgan.process.alone import Alone
 from mmgan.runs.folder import RunFolder
 from mmgan.training import gan, supervised
-from mmgan.training.alone import Alone
 from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
 

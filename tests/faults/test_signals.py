@@ -15,10 +15,10 @@ from launches import ALONE, TWO, launch
 from small_runs import CLASSIFIER, GAN, UNSCORED
 from two_ranks import untrained_judge
 
-import mmgan.gan_scores
+import mmgan.gan.scores
 import mmgan.runs.checkpoints
+import mmgan.runs.session
 import mmgan.scoring.sharding
-import mmgan.session
 import mmgan.train_classifier
 import mmgan.train_gan
 from mmgan.runs.folder import RunFolder
@@ -35,7 +35,7 @@ def _judge(tmp_path_factory: pytest.TempPathFactory) -> Any:
     judge = untrained_judge()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MMGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(mmgan.gan_scores, "make_extractor", lambda *_: judge)
+        patch.setattr(mmgan.gan.scores, "make_extractor", lambda *_: judge)
         yield
 
 
@@ -101,7 +101,7 @@ def test_a_signal_inside_an_epoch(
         numbers = {3: [number, *(n for n, _ in CODES)]}
         call_before(
             patch,
-            mmgan.session.Session,
+            mmgan.runs.session.Session,
             "note_metrics",
             lambda _, rows: [send(n) for n in numbers.get(rows[-1]["step"] if rows else 0, [])],
         )

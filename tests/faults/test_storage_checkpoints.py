@@ -17,7 +17,7 @@ from small_runs import CLASSIFIER, GAN, UNSCORED
 from torch import nn
 
 import mmgan.runs.checkpoints
-import mmgan.runs.storage
+import mmgan.storage
 from mmgan.errors import StorageFailed, UserError
 from mmgan.runs.checkpoints import (
     Checkpoint,

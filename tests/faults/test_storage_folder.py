@@ -13,7 +13,7 @@ from small_runs import UNSCORED
 from mmgan.errors import StorageFailed, UserError
 from mmgan.runs.checkpoints import Checkpoint, newest_checkpoint, save_checkpoint
 from mmgan.runs.folder import RunFolder
-from mmgan.runs.storage import write_atomically
+from mmgan.storage import write_atomically
 
 
 @pytest.fixture(scope="module")

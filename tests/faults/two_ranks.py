@@ -66,10 +66,10 @@ def nth_call(original: Callable[..., Any], change: Callable[..., Any], n: int, a
 
 def fault(kind: str) -> Any:
     """A patch of the program."""
-    import mmgan.training.gan
-    import mmgan.training.supervised
+    import mmgan.gan.loop
+    import mmgan.supervised.loop
 
-    gan, supervised = mmgan.training.gan, mmgan.training.supervised
+    gan, supervised = mmgan.gan.loop, mmgan.supervised.loop
     if kind == "none":
         return contextlib.nullcontext()
     if kind in ("loss", "always"):
@@ -106,7 +106,7 @@ def run(name: str, rank: int, results: Path) -> dict[str, Any]:
     error = io.StringIO()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stderr(error))
-        stack.enter_context(mock.patch("mmgan.gan_scores.make_extractor", return_value=untrained_judge()))
+        stack.enter_context(mock.patch("mmgan.gan.scores.make_extractor", return_value=untrained_judge()))
         if rank == 1:
             stack.enter_context(fault(kind))
         code = import_module(f"mmgan.train_{program}").main([*flags, "--out", str(results / name)])
@@ -136,9 +136,6 @@ def free_port() -> int:
 
 
 if __name__ == "__main__":
-    import mmgan.classifier_run
-    import mmgan.gan_run  # noqa: F401 - once for all forks
-
     folder = Path(sys.argv[1])
     for case in sys.argv[2:]:
         port = free_port()

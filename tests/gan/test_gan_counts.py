@@ -14,9 +14,9 @@ from mmgan.config.fields import Names
 from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import make_batches, make_images
 from mmgan.discriminators import build_discriminator
+from mmgan.gan.loop import GanState, make_optimizer, train_gan
 from mmgan.generators import build_generator
 from mmgan.mixing import Mixed
-from mmgan.training.gan import GanState, make_optimizer, train_gan
 from mmgan.training.tasks import Task
 
 B, N_DIS = 4, 3

@@ -15,8 +15,8 @@ from mmgan.config.fields import Names
 from mmgan.config.gan import GanConfig, GanMixSettings, GanNetworkSettings, GanTrainingSettings
 from mmgan.config.shared import DeviceSettings
 from mmgan.data import Images, make_batches, make_images
-from mmgan.gan_run import build_state
-from mmgan.training.gan import GanState, train_gan
+from mmgan.gan.loop import GanState, train_gan
+from mmgan.gan.run import build_state
 
 B = 4
 PLAIN = DeviceSettings(mixed_precision="no", channels_last=False)

@@ -13,11 +13,11 @@ from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import make_batches, make_images
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import torch_stream
+from mmgan.gan.loop import GanState, make_optimizer, train_gan
 from mmgan.generators import build_generator
 from mmgan.mixing import Mixed
-from mmgan.policies import RealFakePolicy
+from mmgan.mixing.policies import RealFakePolicy
 from mmgan.training.average import make_average
-from mmgan.training.gan import GanState, make_optimizer, train_gan
 from mmgan.training.tasks import Task
 
 B, SEED, LATENT = 4, 3, 6

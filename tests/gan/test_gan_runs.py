@@ -9,7 +9,7 @@ import torch
 import yaml
 from PIL import Image
 
-import mmgan.gan_run
+import mmgan.gan.run
 from mmgan.commands import sample, score
 from mmgan.runs.folder import RunFolder
 
@@ -95,7 +95,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_bitwise_the_same(
     ]
     assert train(tmp_path / "whole", *flags) == 0
 
-    save = mmgan.gan_run.save_grid
+    save = mmgan.gan.run.save_grid
 
     def die(images: torch.Tensor, path: Path) -> None:
         if path.stem == f"step-{stop:08d}":
@@ -103,7 +103,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_bitwise_the_same(
         save(images, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(mmgan.gan_run, "save_grid", die)
+        patch.setattr(mmgan.gan.run, "save_grid", die)
         with pytest.raises(Killed):
             train(tmp_path / "stopped", *flags)
     assert train(tmp_path / "stopped", *flags, "--resume") == 0
@@ -137,14 +137,14 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, train, capsys: 
 
 
 def test_a_generator_that_is_not_finite_gets_no_score(tmp_path: Path, train, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = mmgan.gan_run.sampling_generator
+    original = mmgan.gan.run.sampling_generator
 
     def broken(state, accelerator):  # type: ignore[no-untyped-def]
         generator = original(state, accelerator)
         next(generator.parameters()).fill_(float("nan"))
         return generator
 
-    monkeypatch.setattr(mmgan.gan_run, "sampling_generator", broken)
+    monkeypatch.setattr(mmgan.gan.run, "sampling_generator", broken)
     assert train(tmp_path / "run", "--steps", "1", "--sample-every", "0") == 0
     scores = RunFolder(tmp_path / "run").read_scores()
     assert set(scores["last"]["scores"].values()) == {None}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmgan.draws import torch_stream
-from mmgan.generators.rescaling import DoublingConv, HalvingConv
+from mmgan.networks.rescaling import DoublingConv, HalvingConv
 
 
 def halve_after(conv: nn.Conv2d, x: Tensor) -> Tensor:

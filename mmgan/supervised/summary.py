@@ -9,9 +9,9 @@ from accelerate import Accelerator
 
 from mmgan.config.classifier import ClassifierConfig
 from mmgan.data import Images
-from mmgan.program import where
+from mmgan.process.accelerator import where
 from mmgan.runs.folder import RunFolder
-from mmgan.training.held_out import Result
+from mmgan.supervised.held_out import Result
 
 PAPER = "configs/classifier/cifar10-preactresnet18.yaml"
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmgan.errors import UserError
-from mmgan.plan import PIXEL, MixPlan
+from mmgan.mixing.plan import PIXEL, MixPlan
 
 Action = Callable[[Tensor], Tensor]
 

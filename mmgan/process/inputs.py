@@ -4,7 +4,7 @@ from accelerate import Accelerator
 
 from mmgan.config.shared import DataSettings
 from mmgan.data import Images, load_images
-from mmgan.program import main_process_first
+from mmgan.process.accelerator import main_process_first
 
 
 def load_split(data: DataSettings, split: str, accelerator: Accelerator) -> Images:

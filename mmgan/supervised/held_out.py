@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from mmgan.data import Images, to_float
 from mmgan.errors import TrainingFailed, UserError
-from mmgan.training.supervised import ClassifierState
+from mmgan.supervised.loop import ClassifierState
 
 CHUNK = 250
 """Images a forward."""

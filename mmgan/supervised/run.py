@@ -8,30 +8,31 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from mmgan.analysis.adversarial import pgd
-from mmgan.classifier_networks import build_network, load_classifier
-from mmgan.classifier_results import entry, manifest, opening, summary
 from mmgan.config.classifier import AdversarialSettings, ClassifierConfig
 from mmgan.config.parse import flat
 from mmgan.data import Images, draw_images, make_batches, split_validation
 from mmgan.errors import UserError
-from mmgan.inputs import load_split
-from mmgan.program import make_accelerator, on_main, show_config
+from mmgan.process.accelerator import make_accelerator, on_main
+from mmgan.process.console import show_config
+from mmgan.process.inputs import load_split
+from mmgan.process.stopping import StopRequests
 from mmgan.report import write_report
 from mmgan.runs.checkpoints import Checkpoint
 from mmgan.runs.facts import run_facts
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import find_fault
-from mmgan.session import Session, find_resumable
-from mmgan.training.average import make_average
-from mmgan.training.held_out import Result, evaluation_copy, held_out_result
-from mmgan.training.stopping import StopRequests
-from mmgan.training.supervised import (
+from mmgan.runs.session import Session, find_resumable
+from mmgan.supervised.held_out import Result, evaluation_copy, held_out_result
+from mmgan.supervised.loop import (
     Attack,
     ClassifierState,
     make_optimizer,
     make_policy,
     train_classifier,
 )
+from mmgan.supervised.networks import build_network, load_classifier
+from mmgan.supervised.summary import entry, manifest, opening, summary
+from mmgan.training.average import make_average
 from mmgan.training.tasks import Task
 
 

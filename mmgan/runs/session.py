@@ -11,7 +11,9 @@ from accelerate import Accelerator
 from mmgan.config.parse import flat
 from mmgan.config.shared import RunSettings
 from mmgan.errors import Stopped, UserError
-from mmgan.program import Console, on_main
+from mmgan.process.accelerator import on_main
+from mmgan.process.console import Console
+from mmgan.process.stopping import EXIT_CODES, StopRequests
 from mmgan.runs.checkpoints import (
     Checkpoint,
     newest_checkpoint,
@@ -23,7 +25,6 @@ from mmgan.runs.checkpoints import (
 from mmgan.runs.facts import list_changes, refuse_changes
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import load_network, load_optimizer, read_facts
-from mmgan.training.stopping import EXIT_CODES, StopRequests
 
 
 def find_resumable(folder: RunFolder, accelerator: Accelerator) -> tuple[Path, list[str]]:

@@ -13,9 +13,9 @@ from mmgan.config.gan import GanConfig
 from mmgan.data import Images
 from mmgan.data.cache import cache_folder
 from mmgan.errors import UserError
-from mmgan.inputs import load_split
-from mmgan.judges import JUDGED, judge_extractor
-from mmgan.program import on_main
+from mmgan.process.accelerator import on_main
+from mmgan.process.inputs import load_split
+from mmgan.process.stopping import StopRequests
 from mmgan.runs.folder import RunFolder
 from mmgan.scoring import (
     Extractor,
@@ -31,7 +31,7 @@ from mmgan.scoring import (
     real_features,
     score_features,
 )
-from mmgan.training.stopping import StopRequests
+from mmgan.supervised.judges import JUDGED, judge_extractor
 
 FID = "frechet_inception_distance"
 

@@ -9,20 +9,21 @@ from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat
 from mmgan.data import Batches, Images, check_dataset_name, make_batches
 from mmgan.errors import UserError
-from mmgan.gan_networks import build_networks
-from mmgan.gan_scores import GanScorer, check_scoring, cut_scores, make_scorer, reference_images, summary
-from mmgan.inputs import load_split
-from mmgan.program import make_accelerator, on_main, show_config, where
+from mmgan.gan.loop import GanState, make_optimizer, make_policy, sampling_generator, train_gan
+from mmgan.gan.networks import build_networks
+from mmgan.gan.scores import GanScorer, check_scoring, cut_scores, make_scorer, reference_images, summary
+from mmgan.process.accelerator import make_accelerator, on_main, where
+from mmgan.process.console import show_config
+from mmgan.process.inputs import load_split
+from mmgan.process.stopping import StopRequests
 from mmgan.report import write_report
 from mmgan.runs.checkpoints import Checkpoint, step_name
 from mmgan.runs.facts import run_facts
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.pictures import save_grid
+from mmgan.runs.session import Session, find_resumable
 from mmgan.scoring import image_source
-from mmgan.session import Session, find_resumable
 from mmgan.training.average import make_average
-from mmgan.training.gan import GanState, make_optimizer, make_policy, sampling_generator, train_gan
-from mmgan.training.stopping import StopRequests
 from mmgan.training.tasks import Task
 
 GRID = 64

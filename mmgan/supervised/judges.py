@@ -30,11 +30,11 @@ from mmgan.data.cache import cache_folder
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.mixing import Mixed
-from mmgan.program import main_process_first
+from mmgan.process.accelerator import main_process_first
+from mmgan.process.alone import Alone
 from mmgan.scoring import NetworkExtractor, state_digest
-from mmgan.training.alone import Alone
-from mmgan.training.held_out import held_out_result
-from mmgan.training.supervised import ClassifierState, make_optimizer, train_classifier
+from mmgan.supervised.held_out import held_out_result
+from mmgan.supervised.loop import ClassifierState, make_optimizer, train_classifier
 
 JUDGED = ("digits", "mnist", "fashion-mnist")
 """The data sets that have a judge."""

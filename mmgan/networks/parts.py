@@ -1,9 +1,8 @@
-"""What the generators share with each other and with the discriminators: initialisation, checks, BatchNorm."""
+"""Initialisation, BatchNorm and checks of sizes that the networks share."""
 
 from collections.abc import Iterable
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from mmgan.errors import UserError
 
@@ -45,30 +44,3 @@ def require_positive(**values: int) -> None:
     for name, value in values.items():
         if value < 1:
             raise UserError(f"{name} is {value}: a network needs at least 1")
-
-
-class Generator(nn.Sequential):
-    """Latents in, images in [-1, 1] out. The stages are submodules in their order.
-
-    Attributes:
-        latent_dim: length of a latent vector.
-    """
-
-    def __init__(self, latent_dim: int) -> None:
-        super().__init__()
-        self.latent_dim = latent_dim
-
-    def forward(self, z: Float[Tensor, "n z"]) -> Float[Tensor, "n c h w"]:
-        """Map latents (n, latent_dim), standard normal, to images (n, c, h, w) in [-1, 1].
-
-        Raises:
-            UserError: for latents of another shape.
-        """
-        if z.dim() != 2 or z.shape[1] != self.latent_dim:
-            raise UserError(
-                f"this generator takes latents of shape (n, {self.latent_dim}), but was given {tuple(z.shape)}"
-            )
-        h = z
-        for stage in self:
-            h = stage(h)
-        return h

@@ -17,8 +17,8 @@ from mmgan.data import Batches
 from mmgan.draws import torch_stream
 from mmgan.errors import Stopped
 from mmgan.losses import GAN_LOSSES, GANLoss, discriminator_losses
-from mmgan.plan import MixPlan
-from mmgan.policies import RealFakePolicy, real_fake_labels
+from mmgan.mixing.plan import MixPlan
+from mmgan.mixing.policies import RealFakePolicy, real_fake_labels
 from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
 from mmgan.training.tasks import Task, run_due

@@ -14,11 +14,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from mmgan.config.classifier import ClassifierMixSettings, ClassifierTrainingSettings
 from mmgan.data import Batches
+from mmgan.data.cutout import cutout
 from mmgan.draws import global_stream, torch_stream
 from mmgan.errors import Stopped
 from mmgan.losses import CLASSIFIER_LOSSES
-from mmgan.policies import PermutationPolicy
-from mmgan.training.cutout import cutout
+from mmgan.mixing.policies import PermutationPolicy
 from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
 from mmgan.training.tasks import Task, run_due

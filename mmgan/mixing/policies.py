@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mmgan.draws import numpy_stream
 from mmgan.errors import UserError
-from mmgan.layers import parse_layers
-from mmgan.plan import NO_LAYER, MixPlan
+from mmgan.mixing.names import parse_layers
+from mmgan.mixing.plan import NO_LAYER, MixPlan
 
 Law = Literal["beta", "uniform", "folded-beta"]
 Pair = Literal["real-fake", "fake-real", "fake-fake"]

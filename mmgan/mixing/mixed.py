@@ -1,7 +1,4 @@
-"""The mixing core: interpolate rows of a batch at one layer of a network, and their labels by the same weight.
-
-`Mixed` wraps any network; plans say what to mix and policies draw plans. All its public names are also `mmgan`'s.
-"""
+"""`Mixed`: a network whose hidden states can be mixed."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -11,12 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from mmgan.errors import UserError
-from mmgan.layers import parse_layers
-from mmgan.plan import NO_LAYER, PIXEL, MixPlan
-from mmgan.policies import PermutationPolicy, RealFakePolicy, real_fake_labels
-from mmgan.taps import Action, Call, Tap, separate_passes, training_batch_norms
-
-__all__ = ["MixPlan", "Mixed", "PermutationPolicy", "RealFakePolicy", "real_fake_labels"]
+from mmgan.mixing.names import parse_layers
+from mmgan.mixing.plan import NO_LAYER, PIXEL, MixPlan
+from mmgan.mixing.taps import Action, Call, Tap, separate_passes, training_batch_norms
 
 
 class Mixed(nn.Module):

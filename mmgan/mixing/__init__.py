@@ -1,0 +1,10 @@
+"""The mixing core: interpolate rows of a batch at one layer of a network, and their labels by the same weight.
+
+`Mixed` wraps any network; plans say what to mix and policies draw plans. All public names are also `mmgan`'s.
+"""
+
+from mmgan.mixing.mixed import Mixed
+from mmgan.mixing.plan import MixPlan
+from mmgan.mixing.policies import PermutationPolicy, RealFakePolicy, real_fake_labels
+
+__all__ = ["MixPlan", "Mixed", "PermutationPolicy", "RealFakePolicy", "real_fake_labels"]

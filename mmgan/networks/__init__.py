@@ -1,0 +1,1 @@
+"""What generators, discriminators and classifiers share."""

@@ -1,0 +1,69 @@
+"""One process among several: the run's Accelerator, and who does what first."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mmgan.errors import StorageFailed, UserError
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from mmgan.config.shared import DeviceSettings, RunSettings
+
+Result = TypeVar("Result")
+
+
+def make_accelerator(run: "RunSettings", device: "DeviceSettings", folder: str) -> "Accelerator":
+    """The Accelerator of a run, with its tracker.
+
+    Raises:
+        UserError: if the tracker's package is not installed.
+    """
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate.tracking import get_available_trackers
+
+    if run.tracker != "none" and run.tracker not in [str(name) for name in get_available_trackers()]:
+        raise UserError(f"--tracker {run.tracker} needs the package '{run.tracker}': pip install {run.tracker}")
+    return Accelerator(
+        mixed_precision=device.mixed_precision,
+        log_with=None if run.tracker == "none" else run.tracker,
+        project_dir=folder,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=False)],
+    )
+
+
+def where(accelerator: "Accelerator") -> str:
+    """The device and the number of processes, in words."""
+    count = accelerator.num_processes
+    return f"{accelerator.device.type}, {count} process{'es' if count > 1 else ''}"
+
+
+def on_main(accelerator: "Accelerator", action: Callable[[], Result]) -> Result:
+    """Do it in the main process alone, and give all processes its result, or its UserError or StorageFailed."""
+    from accelerate.utils import broadcast_object_list
+
+    outcome: list[Any] = [None, None]
+    if accelerator.is_main_process:
+        try:
+            outcome[0] = action()
+        except (UserError, StorageFailed) as error:
+            outcome[1] = error
+    broadcast_object_list(outcome)
+    if outcome[1] is not None:
+        raise outcome[1]
+    result: Result = outcome[0]
+    return result
+
+
+@contextmanager
+def main_process_first(accelerator: "Accelerator") -> Iterator[None]:
+    """Each machine's main process does it before its others; a UserError in one is met by all, none waits for it."""
+    first = accelerator.is_local_main_process
+    if not first:
+        accelerator.wait_for_everyone()
+    try:
+        yield
+    finally:
+        if first:
+            accelerator.wait_for_everyone()
