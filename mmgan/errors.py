@@ -1,5 +1,7 @@
-"""The exceptions that users see as a single line."""
+"""The exceptions that users see as a single line, and the hint that a line about an unknown name ends with."""
 
+import difflib
+from collections.abc import Iterable, Sequence
 from signal import Signals
 
 
@@ -31,3 +33,20 @@ class Stopped(Exception):
     def __init__(self, signal: Signals) -> None:
         super().__init__(f"stopped by {signal.name}")
         self.signal = signal
+
+
+def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
+    """Up to `count` of the known names that look most like `name`, the most similar first; none if none does."""
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
+
+
+def did_you_mean(name: str, known: Sequence[str], otherwise: str | None = None) -> str:
+    """The hint after "there is no ...: " for a name that is not known.
+
+    Args:
+        name: the unknown name.
+        known: all names that would be right.
+        otherwise: the hint where nothing looks like `name`; None lists all known names.
+    """
+    near = nearest(name, known)
+    return f"did you mean {near[0]}?" if near else otherwise or f"choose from {', '.join(known)}"

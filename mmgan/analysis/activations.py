@@ -1,7 +1,6 @@
 """What a named layer yields."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from mmgan.analysis.modes import evaluation_mode
 from mmgan.errors import UserError
+from mmgan.mixing.names import find_layer
 from mmgan.mixing.plan import PIXEL
 
 
@@ -36,12 +36,15 @@ def activations(model: nn.Module, layer: str, batches: Iterable[Shaped[Tensor, "
             raise UserError(f"layer '{layer}' yields {type(h).__name__}, not a tensor with the batch first")
         outputs.append(h.clone())  # before a later layer works in place on it
 
-    hook = None if layer == PIXEL else _find(model, layer).register_forward_hook(lambda _m, _x, output: keep(output))
+    name = find_layer(model, layer)
+    hook = None
+    if name != PIXEL:
+        hook = model.get_submodule(name).register_forward_hook(lambda _m, _x, output: keep(output))
     try:
         with evaluation_mode(model), torch.no_grad():
             for batch in batches:
                 outputs.clear()
-                if layer == PIXEL:
+                if name == PIXEL:
                     keep(batch)
                 else:
                     model(batch)
@@ -52,21 +55,6 @@ def activations(model: nn.Module, layer: str, batches: Iterable[Shaped[Tensor, "
     if not collected:
         raise UserError(f"no batch was given, so layer '{layer}' yielded nothing: give at least one")
     return torch.cat(collected)
-
-
-def _find(model: nn.Module, layer: str) -> nn.Module:
-    stages = getattr(model, "stages", None)
-    # `stages` may also be an ordinary submodule of somebody else's network; an alias is a name for a name.
-    aliases = {str(k): v for k, v in stages.items() if isinstance(v, str)} if isinstance(stages, Mapping) else {}
-    modules = {name: module for name, module in model.named_modules() if name}
-    name = aliases.get(layer, layer)
-    if name not in modules:
-        known = [PIXEL, *aliases, *modules]
-        near = difflib.get_close_matches(layer, known, n=5, cutoff=0.4) or known[:8]
-        listed = ", ".join(f"'{n}'" for n in near)
-        raise UserError(f"layer '{layer}' is not in this network; the nearest names are {listed}")
-    module: nn.Module = modules[name]
-    return module
 
 
 def _only(layer: str, outputs: list[Tensor], rows: int) -> Tensor:

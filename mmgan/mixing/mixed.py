@@ -1,14 +1,13 @@
 """`Mixed`: a network whose hidden states can be mixed."""
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from mmgan.errors import UserError
-from mmgan.mixing.names import parse_layers
+from mmgan.mixing.names import find_layer, parse_layers, stage_names
 from mmgan.mixing.plan import NO_LAYER, PIXEL, MixPlan
 from mmgan.mixing.taps import Action, Call, Tap, separate_passes, training_batch_norms
 
@@ -54,9 +53,8 @@ class Mixed(nn.Module):
         self.detach = detach
         self.passes = passes
         names = parse_layers(layers)
-        stages = _stages(model)
-        modules = {name: module for name, module in model.named_modules() if name}
-        self._resolved = {name: _resolve(name, stages, modules) for name in names}
+        stages = stage_names(model)
+        self._resolved = {name: find_layer(model, name) for name in names}
         self.layers = tuple(dict.fromkeys(self._resolved.values()))
         if len(self.layers) < len(names):
             raise UserError(f"the layers '{','.join(names)}' name one module twice: {', '.join(self.layers)}")
@@ -71,7 +69,7 @@ class Mixed(nn.Module):
         self._call = Call()
         for name in self.layers:
             if name != PIXEL:
-                modules[name].register_forward_hook(Tap(self._call, name))
+                model.get_submodule(name).register_forward_hook(Tap(self._call, name))
         self.register_state_dict_post_hook(_drop_prefix)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_add_prefix)  # type: ignore[no-untyped-call]
 
@@ -127,21 +125,6 @@ class Mixed(nn.Module):
                 f"append=True would let rows see each other in '{name}', a BatchNorm in training mode:"
                 " use Mixed(..., passes='separate'), or a network without BatchNorm"
             )
-
-
-def _stages(model: nn.Module) -> dict[str, str]:
-    stages = getattr(model, "stages", None)
-    return {str(k): v for k, v in stages.items() if isinstance(v, str)} if isinstance(stages, Mapping) else {}
-
-
-def _resolve(name: str, stages: Mapping[str, str], modules: Mapping[str, nn.Module]) -> str:
-    """The dotted name that `name` stands for: a stage comes before a submodule, "pixel" before both."""
-    target = PIXEL if name == PIXEL else stages.get(name, name)
-    if target == PIXEL or target in modules:
-        return target
-    known = [PIXEL, *stages, *modules]
-    near = difflib.get_close_matches(name, known, n=5, cutoff=0.4) or known[:8]
-    raise UserError(f"layer '{name}' is not in this network; the nearest names are {_listed(near)}")
 
 
 def _listed(names: Sequence[str]) -> str:
