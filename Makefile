@@ -28,7 +28,7 @@ test: $(VENV)/.installed-dev data lint  ## install the development tools, check 
 	$(BIN)/python -m pytest
 
 soak: $(VENV)/.installed-dev  ## kill the digits demo at twenty random moments; it must end bitwise as if undisturbed
-	$(BIN)/python tests/faults/soak.py
+	$(BIN)/python -m tests.faults.soak
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -7,10 +7,16 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
+from tests.support import shape_checks
+
+SUPPORT = ["by_hand", "compare", "forks", "launches", "two_processes"]
+"""Helpers that assert."""
+pytest.register_assert_rewrite(*(f"tests.support.{name}" for name in SUPPORT))
+
 # Not the networks that are mixed: they state n rows in, n rows out, and an append inside them makes it more.
 # Not mmgan.mixing.plan either: a plan checks its own tensors, and the tests must see that it does.
 HOOKED = ["mixing.policies", "losses", "data", "generators", "scoring", "analysis"]
-install_import_hook([f"mmgan.{name}" for name in HOOKED], "shape_checks.shapes_only")
+install_import_hook([f"mmgan.{name}" for name in HOOKED], f"{shape_checks.__name__}.shapes_only")
 
 # More threads than OMP_NUM_THREADS allows only contend: the networks here are tiny.
 torch.set_num_threads(min(2, torch.get_num_threads()))

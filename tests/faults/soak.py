@@ -1,6 +1,6 @@
 """The digits demo, shortened, killed at twenty random moments and resumed each time: bitwise the undisturbed run.
 
-python tests/faults/soak.py [--moments 20] [--processes 1] [--seed 0]
+python -m tests.faults.soak [--moments 20] [--processes 1] [--seed 0]
 
 Each moment is one of: kill -9 to all processes at once, kill -9 to the launcher alone, SIGTERM to the launcher. Moments
 fall into the start of a process as well as into training, saving and scoring. A run that ends before all moments are
@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 import psutil
-from compare import assert_same_run
+
+from tests.support.compare import assert_same_run
 
 ROOT = Path(__file__).parents[2]
 FLAGS = [

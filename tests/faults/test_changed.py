@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from compare import contents
-from forks import Job, run_all, run_one
-from small_runs import CLASSIFIER, GAN, UNSCORED
 
 from mmgan.runs.facts import list_changes, run_facts
 from mmgan.runs.folder import RunFolder
+from tests.support.compare import contents
+from tests.support.forks import Job, run_all, run_one
+from tests.support.small_runs import CLASSIFIER, GAN, UNSCORED
 
 
 @pytest.fixture(scope="module")

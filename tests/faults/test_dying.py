@@ -5,8 +5,8 @@ import signal
 import time
 from pathlib import Path
 
-from launches import TWO, launch
-from small_runs import UNSCORED
+from tests.support.launches import TWO, launch
+from tests.support.small_runs import UNSCORED
 
 FLAGS = [*UNSCORED, "--steps", "1000000", "--log-every", "1", "--sample-every", "0"]
 
@@ -23,7 +23,7 @@ def test_kill_9(tmp_path: Path) -> None:
 def test_a_rank_that_ends_in_the_middle_of_a_step(tmp_path: Path) -> None:
     """Even with code 0, which a launcher takes for success."""
     words = ["leave", "gan", *FLAGS, "--out", str(tmp_path / "run")]
-    with launch(TWO, "tests/faults/program.py", *words, log=tmp_path / "log") as job:
+    with launch(TWO, "-m", "tests.support.program", *words, log=tmp_path / "log") as job:
         started = time.monotonic()
         assert job.end() != 0
         assert time.monotonic() - started < 60 + 30  # the launch itself included

@@ -7,19 +7,20 @@ from typing import Any
 
 import pytest
 import torch
-from launches import launch
 from safetensors.torch import load_file
 from torch import nn
-from two_ranks import CASES
 
 from mmgan.config.classifier import ClassifierTrainingSettings
 from mmgan.config.gan import GanTrainingSettings
 from mmgan.errors import TrainingFailed
+from mmgan.gan import loop as gan
 from mmgan.process.alone import Alone
 from mmgan.runs.folder import RunFolder
-from mmgan.training import gan, supervised
+from mmgan.supervised import loop as supervised
 from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
+from tests.support.launches import launch
+from tests.support.two_ranks import CASES
 
 NAN = float("nan")
 
@@ -28,7 +29,7 @@ NAN = float("nan")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     """All cases, each in two processes; the outcomes of both."""
     folder = tmp_path_factory.mktemp("non-finite")
-    with launch([sys.executable], "tests/faults/two_ranks.py", str(folder), *CASES, log=folder / "log") as job:
+    with launch([sys.executable], "-m", "tests.support.two_ranks", str(folder), *CASES, log=folder / "log") as job:
         assert job.end() == 0, job.said()
     return folder, [
         {name: json.loads((folder / f"{name}-{rank}.json").read_text()) for name in CASES} for rank in (0, 1)

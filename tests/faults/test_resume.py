@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from compare import assert_same_run
-from forks import Job, run_all, run_one
 from PIL import Image
-from small_runs import CLASSIFIER, GAN, UNSCORED
 
 from mmgan.runs.folder import RunFolder
+from tests.support.compare import assert_same_run
+from tests.support.forks import Job, run_all, run_one
+from tests.support.small_runs import CLASSIFIER, GAN, UNSCORED
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,10 +10,6 @@ from typing import Any
 
 import pytest
 from accelerate.state import AcceleratorState, GradientState
-from compare import assert_same_run
-from launches import ALONE, TWO, launch
-from small_runs import CLASSIFIER, GAN, UNSCORED
-from two_ranks import untrained_judge
 
 import mmgan.gan.scores
 import mmgan.runs.checkpoints
@@ -23,6 +19,10 @@ import mmgan.train_classifier
 import mmgan.train_gan
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import find_fault
+from tests.support.compare import assert_same_run
+from tests.support.launches import ALONE, TWO, launch
+from tests.support.small_runs import CLASSIFIER, GAN, UNSCORED
+from tests.support.two_ranks import untrained_judge
 
 CODES = [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 0)]
 ENDLESS = [*UNSCORED, "--steps", "1000000", "--checkpoint-every", "0", "--log-every", "1", "--sample-every", "0"]
@@ -179,7 +179,7 @@ def test_the_deadline_ends_a_step_that_never_does(tmp_path: Path) -> None:
     """Rank 1 sits in its step, rank 0 in a collective that waits for it; both were asked to stop."""
     out = tmp_path / "run"
     flags = [*UNSCORED, "--log-every", "1", "--checkpoint-every", "1", "--stop-deadline", "2", "--out", str(out)]
-    with launch(TWO, "tests/faults/program.py", "hang-in-step", "gan", *flags, log=tmp_path / "log") as job:
+    with launch(TWO, "-m", "tests.support.program", "hang-in-step", "gan", *flags, log=tmp_path / "log") as job:
         job.wait_for(job.log, 1)
         while "hanging in step" not in job.said():
             time.sleep(0.1)
@@ -194,8 +194,8 @@ def test_the_deadline_ends_a_step_that_never_does(tmp_path: Path) -> None:
 
 def test_before_the_first_step_there_is_nothing_to_save(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    words = [*UNSCORED, "--out", str(out)]
-    with launch([ALONE[0]], "tests/faults/program.py", "hang-in-loading", "gan", *words, log=tmp_path / "log") as job:
+    words = ["-m", "tests.support.program", "hang-in-loading", "gan", *UNSCORED, "--out", str(out)]
+    with launch([ALONE[0]], *words, log=tmp_path / "log") as job:
         job.wait_for(job.log, 1)
         os.kill(job.process.pid, signal.SIGINT)
         assert job.end() == 130

@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from compare import assert_same_run, contents, flip_bit, truncate
-from forks import Job, run_all, run_one
-from small_runs import CLASSIFIER, GAN, UNSCORED
 from torch import nn
 
 import mmgan.runs.checkpoints
@@ -29,6 +26,9 @@ from mmgan.runs.checkpoints import (
     step_name,
 )
 from mmgan.runs.loading import find_fault
+from tests.support.compare import assert_same_run, contents, flip_bit, truncate
+from tests.support.forks import Job, run_all, run_one
+from tests.support.small_runs import CLASSIFIER, GAN, UNSCORED
 
 FILES = [
     *("generator.safetensors", "discriminator.safetensors", "generator-average.safetensors"),

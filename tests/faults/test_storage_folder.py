@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compare import assert_same_run, contents, flip_bit, truncate
-from forks import Job, run_all, run_one
 from PIL import Image
-from small_runs import UNSCORED
 
 from mmgan.errors import StorageFailed, UserError
 from mmgan.runs.checkpoints import Checkpoint, newest_checkpoint, save_checkpoint
 from mmgan.runs.folder import RunFolder
 from mmgan.storage import write_atomically
+from tests.support.compare import assert_same_run, contents, flip_bit, truncate
+from tests.support.forks import Job, run_all, run_one
+from tests.support.small_runs import UNSCORED
 
 
 @pytest.fixture(scope="module")

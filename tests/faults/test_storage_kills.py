@@ -4,13 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from compare import assert_same_run
-from forks import Done, Job, run_all
-from small_runs import CLASSIFIER
 
 from mmgan.errors import UserError
 from mmgan.runs.checkpoints import find_checkpoint, newest_checkpoint
 from mmgan.runs.folder import RunFolder
+from tests.support.compare import assert_same_run
+from tests.support.forks import Done, Job, run_all
+from tests.support.small_runs import CLASSIFIER
 
 
 def job(out: Path, *flags: str, kill_at: int | None = None, tear: int | None = None) -> Job:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from compare import contents
-from forks import Job, run_one
 from PIL import Image
-from small_runs import UNSCORED
 
 from mmgan.commands import sample
 from mmgan.errors import UserError
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import find_fault, load_network, load_optimizer, read_facts
+from tests.support.compare import contents
+from tests.support.forks import Job, run_one
+from tests.support.small_runs import UNSCORED
 
 
 class Trap:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState
-from launches import launch
 from safetensors.torch import load_file
-from small_runs import CLASSIFIER
-from two_ranks import WATCHED
 
 import mmgan.train_classifier
 from mmgan.runs.folder import RunFolder
+from tests.support.launches import launch
+from tests.support.small_runs import CLASSIFIER
+from tests.support.two_ranks import WATCHED
 
 
 def assert_same_weights(one: Path, other: Path, step: int) -> None:
@@ -32,7 +32,7 @@ def assert_same_weights(one: Path, other: Path, step: int) -> None:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("watched")
-    with launch([sys.executable], "tests/faults/two_ranks.py", str(folder), *WATCHED, log=folder / "log") as job:
+    with launch([sys.executable], "-m", "tests.support.two_ranks", str(folder), *WATCHED, log=folder / "log") as job:
         assert job.end() == 0, job.said()
     for name in WATCHED:
         outcomes = [json.loads((folder / f"{name}-{rank}.json").read_text()) for rank in (0, 1)]
@@ -52,7 +52,7 @@ def test_a_classifier_in_two_processes(runs: Path) -> None:
 
 @pytest.mark.parametrize("watched", [["--log-every", "1"], ["--log-every", "5", "--tracker", "tensorboard"]])
 def test_a_classifier_alone(watched: list[str], tmp_path: Path) -> None:
-    """The GAN alone: tests/gan/test_gan_runs.py."""
+    """The GAN alone: tests/gan/test_runs.py."""
     for name, flags in (("quiet", ["--log-every", "1000", "--checkpoint-every", "0"]), ("busy", watched)):
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()

@@ -4,10 +4,10 @@ import copy
 
 import pytest
 import torch
-from by_hand import CASES, Case, assert_equal_to_hand, forward, gradients, mixed_rows, replaced
 from torch import Tensor, nn
 
 from mmgan import Mixed, MixPlan, PermutationPolicy, RealFakePolicy
+from tests.support.by_hand import CASES, Case, assert_equal_to_hand, forward, gradients, mixed_rows, replaced
 
 EVERY = [pytest.param(CASES[name], layer, id=f"{name}-{layer}") for name in CASES for layer in CASES[name].layers]
 

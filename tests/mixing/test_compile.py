@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from by_hand import gradients, mlp
 from torch import Tensor, nn
 
 from mmgan import Mixed, MixPlan, PermutationPolicy, RealFakePolicy
 from mmgan.discriminators import build_discriminator
 from mmgan.errors import UserError
+from tests.support.by_hand import gradients, mlp
 
 LAYERS = ["pixel", "0", "1", "2", "4"]
 

@@ -6,18 +6,19 @@ import sys
 from pathlib import Path
 
 import torch
-from two_processes import LAYERS, network, train
 
 from mmgan import Mixed
+from tests.support.two_processes import LAYERS, network, train
 
-SCRIPT = Path(__file__).with_name("two_processes.py")
+ROOT = Path(__file__).parents[2]
 
 
 def test_two_processes_equal_one_on_the_joined_batch(tmp_path: Path) -> None:
     out = tmp_path / "two.pt"
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
-        [sys.executable, *launcher, str(SCRIPT), str(out)],
+        [sys.executable, *launcher, "-m", "tests.support.two_processes", str(out)],
+        cwd=ROOT,
         env={**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -6,11 +6,11 @@ import pickle
 
 import pytest
 import torch
-from by_hand import CASES, mlp
 from torch import Tensor, nn
 
 from mmgan import Mixed, PermutationPolicy, RealFakePolicy
 from mmgan.discriminators import build_discriminator
+from tests.support.by_hand import CASES, mlp
 
 
 class Nested(nn.Module):

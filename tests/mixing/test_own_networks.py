@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from by_hand import Case, assert_equal_to_hand, child
 from torch import nn
 
 from mmgan import Mixed, PermutationPolicy, RealFakePolicy
 from mmgan.classifiers import build_classifier
 from mmgan.discriminators import build_discriminator
+from tests.support.by_hand import Case, assert_equal_to_hand, child
 
 
 def discriminator(arch: str) -> Callable[[], nn.Module]:

@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from by_hand import CASES, mixed_rows
 from torch import Tensor, nn
 
 from mmgan import Mixed, MixPlan, RealFakePolicy
 from mmgan.errors import UserError
+from tests.support.by_hand import CASES, mixed_rows
 
 
 def normed() -> nn.Sequential:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 import torch_fidelity
-from scoring_images import smooth_images, write_images
 from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from mmgan.errors import UserError
 from mmgan.scoring import InceptionExtractor, ScoreSettings, find_inception_weights, inception, score_folders
 from mmgan.scoring.inception import WEIGHTS_NAME
+from tests.support.scoring_images import smooth_images, write_images
 
 SETTINGS = ScoreSettings(splits=3, kid_subsets=4, kid_subset_size=12)
 

@@ -2,42 +2,18 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-import score_in_processes
 import torch
-from scoring_images import from_tensor, smooth_images, tiny_extractor
 from torch import Tensor
 
 from mmgan.errors import UserError
 from mmgan.scoring import ALONE, Features, NonFiniteSamples, Processes, extract
 from mmgan.scoring.sharding import CHUNK
-
-
-def on_ranks(count: int, task: Callable[[Processes], Any]) -> list[Any]:
-    """The task on `count` ranks at once, as threads; what each returned or raised."""
-    barrier, slots = threading.Barrier(count, timeout=20), [None] * count
-
-    def run(rank: int) -> Any:
-        def gather(item: Any) -> list[Any]:
-            slots[rank] = item
-            barrier.wait()
-            items = list(slots)
-            barrier.wait()
-            return items
-
-        try:
-            return task(Processes(rank, count, gather))
-        except UserError as error:
-            return error
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
+from tests.support import score_in_processes
+from tests.support.ranks import on_ranks
+from tests.support.scoring_images import from_tensor, smooth_images, tiny_extractor
 
 
 @pytest.mark.parametrize("images", [1, CHUNK, CHUNK + 1, 3 * CHUNK, 5 * CHUNK - 7])
@@ -100,8 +76,14 @@ def test_no_images_are_refused() -> None:
 def test_real_processes_agree_bitwise() -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     environment = os.environ | {"ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
-    script = Path(score_in_processes.__file__)
-    done = subprocess.run([*command, str(script)], env=environment, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        [*command, "-m", "tests.support.score_in_processes"],
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
     threads = torch.get_num_threads()

@@ -1,12 +1,10 @@
-"""Scores something small; run by test_scoring_sharding.py, and by itself under torch.distributed.run.
+"""Scores something small; run by tests/scoring/test_sharding.py, and by itself under torch.distributed.run.
 
 By itself it prints one line of JSON from rank 0: what `score` found, and whether all ranks refused a broken generator.
 """
 
 import hashlib
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,9 +23,7 @@ from mmgan.scoring import (
     real_features,
     score_features,
 )
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scoring_images import smooth_images, tiny_extractor
+from tests.support.scoring_images import smooth_images, tiny_extractor
 
 COUNT = 300
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 import torch
-from scoring_images import smooth_images, tiny_extractor
 
 from mmgan.scoring import Reference, Scores, ScoreSettings, manifest, metric_names, score_features
+from tests.support.scoring_images import smooth_images, tiny_extractor
 
 CONTEXT: dict[str, Any] = {"samples": 50, "real": "smooth", "split": "test", "reals": 60, "device": "cpu"}
 

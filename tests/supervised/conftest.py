@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from accelerate.state import AcceleratorState, GradientState
-from tiny_run import TINY
 
 from mmgan.train_classifier import main
+from tests.support.tiny_run import TINY
 
 Train = Callable[..., int]
 

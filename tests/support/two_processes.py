@@ -1,4 +1,4 @@
-"""Run by test_ddp.py as two processes: the gradients of mixed steps, written by rank 0.
+"""Run by tests/mixing/test_ddp.py as two processes: the gradients of mixed steps, written by rank 0.
 
 Each of two processes holds its own rows and draws its own pairs; `train` without a rank is one process that holds the
 rows of both, stacked, and the plans of both ranks, shifted to where the rows lie.

@@ -1,4 +1,4 @@
-"""A trainer with a fault in it: `program.py FAULT gan|classifier FLAGS`, in as many processes as there are.
+"""A trainer with a fault in it: `-m tests.support.program FAULT gan|classifier FLAGS`, in one or two processes.
 
 The faults, on rank 1 where there are two processes:
 

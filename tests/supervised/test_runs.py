@@ -13,7 +13,6 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState
 from safetensors.torch import load_file
-from tiny_run import TINY
 
 from mmgan.commands.evaluate import main as evaluate
 from mmgan.data import load_images, split_validation
@@ -22,6 +21,7 @@ from mmgan.runs.folder import RunFolder
 from mmgan.supervised.held_out import held_out_result
 from mmgan.supervised.networks import load_classifier, read_classifier_config
 from mmgan.train_classifier import main
+from tests.support.tiny_run import TINY
 
 Train = Callable[..., int]
 SCRIPT = Path(__file__).parents[2] / "mmgan" / "train_classifier.py"

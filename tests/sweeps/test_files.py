@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import yaml
-from sweep_files import TINY, write_sweep
 
 from mmgan.commands.sweep import main
 from mmgan.sweeps.read import read_sweep
 from mmgan.sweeps.run import plan_sweep
 from mmgan.sweeps.sweep import Sweep, list_runs, path_name
+from tests.support.sweep_files import TINY, write_sweep
 
 ROOT = Path(__file__).parents[2]
 

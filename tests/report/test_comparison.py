@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_runs import classifier_entry, classifier_run, gan_run, manifest
 
 from mmgan.commands.report import main
 from mmgan.report import compare
 from mmgan.runs.folder import RunFolder
+from tests.support.report_runs import classifier_entry, classifier_run, gan_run, manifest
 
 
 def seeds(path: Path, fids: list[float], **config: object) -> list[RunFolder]:

@@ -73,7 +73,8 @@ def server() -> "subprocess.Popen[str]":
     """The Python that forks, one for all tests of this process."""
     cache_folder = tempfile.TemporaryDirectory()
     process = subprocess.Popen(
-        [sys.executable, __file__],
+        [sys.executable, "-m", "tests.support.forks"],
+        cwd=Path(__file__).parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1", "MMGAN_CACHE": cache_folder.name},

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scoring_images import from_tensor, smooth_images, tiny_extractor
-from test_scoring_sharding import on_ranks
 
 from mmgan.data.images import Images, make_images
 from mmgan.errors import UserError
 from mmgan.scoring import Features, NetworkExtractor, Processes, Reference, extract, real_features
+from tests.support.ranks import on_ranks
+from tests.support.scoring_images import from_tensor, smooth_images, tiny_extractor
 
 
 class Counting:

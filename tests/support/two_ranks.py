@@ -1,4 +1,6 @@
-"""NaN on one of two processes: `two_ranks.py RESULTS CASE...` runs the trainers, a fault in each, or none.
+"""NaN on one of two processes: the trainers, a fault in each, or none.
+
+`python -m tests.support.two_ranks RESULTS CASE...`
 
 It starts the two processes of each case itself, by forks, so that all cases together take a few seconds. Each process
 writes its exit code and errors to RESULTS/<case>-<rank>.json.
@@ -18,11 +20,11 @@ from typing import Any
 from unittest import mock
 
 import torch
-from small_runs import CLASSIFIER, UNSCORED
 from torch import Tensor, nn
 
 from mmgan.draws import global_stream
 from mmgan.scoring.extractors import NetworkExtractor
+from tests.support.small_runs import CLASSIFIER, UNSCORED
 
 AT = 4
 """The step, from 0, in which it happens."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from report_runs import classifier_entry, classifier_run, gan_run, manifest
 
 from mmgan.errors import UserError
 from mmgan.report import write_report
 from mmgan.runs.folder import RunFolder
+from tests.support.report_runs import classifier_entry, classifier_run, gan_run, manifest
 
 VOID = {"meta", "img", "br"}
 

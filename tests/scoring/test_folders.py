@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from scoring_images import smooth_images, tiny_extractor, write_images
 from torch import Tensor
 
 from mmgan.errors import UserError
 from mmgan.scoring import Features, Reference, ScoreSettings, image_paths, image_reader, score_features, score_folders
+from tests.support.scoring_images import smooth_images, tiny_extractor, write_images
 
 SETTINGS = ScoreSettings(splits=2, kid_subsets=3, kid_subset_size=20)
 

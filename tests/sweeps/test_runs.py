@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sweep_files import TINY, write_sweep
 
 from mmgan.commands.sweep import main
 from mmgan.errors import Stopped
@@ -20,6 +19,7 @@ from mmgan.sweeps.local import LocalRuns
 from mmgan.sweeps.read import read_sweep
 from mmgan.sweeps.run import run_sweep
 from mmgan.sweeps.sweep import Run, list_runs
+from tests.support.sweep_files import TINY, write_sweep
 
 PATIENCE = 100.0
 """Seconds after which a test gives up: far more than anything here takes."""

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from scoring_images import smooth_images, tiny_classifier, tiny_extractor
 from torch import nn
 
 from mmgan.errors import UserError
 from mmgan.scoring import NetworkExtractor, state_digest
+from tests.support.scoring_images import smooth_images, tiny_classifier, tiny_extractor
 
 
 def test_features_and_logits_are_the_networks_own() -> None:

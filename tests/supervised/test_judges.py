@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmgan import judges
 from mmgan.errors import UserError
+from mmgan.supervised import judges
 
 
 @pytest.fixture(autouse=True)
