@@ -1,11 +1,12 @@
 """The `mmgan` command: `mmgan COMMAND --help` says what each takes."""
 
-import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 from typing import NamedTuple
+
+from mmgan.errors import did_you_mean
 
 
 class Command(NamedTuple):
@@ -37,8 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"mmgan {version('mmgan')}")
         return 0
     if words[0] not in COMMANDS:
-        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"the commands are {', '.join(COMMANDS)}"
+        hint = did_you_mean(words[0], list(COMMANDS), otherwise=f"the commands are {', '.join(COMMANDS)}")
         print(f"error: there is no command '{words[0]}': {hint}", file=sys.stderr)
         return 2
     code: int = import_module(COMMANDS[words[0]].module).main(words[1:])

@@ -1,17 +1,18 @@
-"""Writing files so that they are whole or not there, and so that what a disk refuses is told in one line."""
+"""Write files whole or not at all, and say in one line what a disk refuses."""
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmgan.errors import StorageFailed
+from mmgan.errors import StorageFailed, UserError
 
 
 @contextmanager
 def storing(path: Path) -> Iterator[None]:
-    """Turn whatever the operating system refuses into one line that names the file, `path` where it names none.
+    """Turn an error of the operating system into one line that names its file, or `path` where it names none.
 
     Raises:
         StorageFailed: for an OSError inside.
@@ -71,3 +72,49 @@ def discard(part: Path) -> None:
         part.unlink(missing_ok=True)
     except OSError:
         return
+
+
+def cache_folder() -> Path:
+    """$MMGAN_CACHE, else $XDG_CACHE_HOME/mmgan, else ~/.cache/mmgan."""
+    if own := os.environ.get("MMGAN_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmgan"
+
+
+@contextmanager
+def cached_file(path: Path) -> Iterator[Path]:
+    """Yield a new file's path; what the block writes there takes the place of `path` when the block ends.
+
+    Several processes may write the same file at a time. The folder is made if it is missing. If the block fails,
+    nothing of its file is left.
+
+    Raises:
+        UserError: for an OSError, also one inside the block.
+    """
+    with _caching(path.parent), tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        part = Path(folder) / path.name
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+
+
+def check_cache(folder: Path) -> None:
+    """Make a folder of the cache, before any work is done whose result it should keep.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    with _caching(folder):
+        tempfile.TemporaryFile(dir=folder).close()
+
+
+@contextmanager
+def _caching(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(
+            f"the cache {folder} cannot be written ({error.strerror or error}): set MMGAN_CACHE to a writable folder"
+        ) from None

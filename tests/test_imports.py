@@ -15,7 +15,7 @@ import mmgan
 ROOT = Path(__file__).parents[1]
 
 LINE = [
-    "errors draws storage losses",
+    "errors draws storage digests modes losses",
     "config",
     "data",
     "networks",

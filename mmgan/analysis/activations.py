@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from mmgan.analysis.modes import evaluation_mode
 from mmgan.errors import UserError
 from mmgan.mixing.names import find_layer
 from mmgan.mixing.plan import PIXEL
+from mmgan.modes import evaluation_mode
 
 
 def activations(model: nn.Module, layer: str, batches: Iterable[Shaped[Tensor, "_ ..."]]) -> Float[Tensor, "m ..."]:

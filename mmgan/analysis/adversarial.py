@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmgan.analysis.checks import check_images, check_labels
-from mmgan.analysis.modes import evaluation_mode
 from mmgan.errors import UserError
+from mmgan.modes import evaluation_mode
 
 Predict = Callable[[Tensor], Tensor]
 

@@ -14,11 +14,11 @@ from mmgan.analysis.calibration import reliability_curve
 from mmgan.analysis.checks import check_images, check_labels
 from mmgan.analysis.deformations import TABLE_9, Deformation, deform
 from mmgan.analysis.knn import knn_error_percent
-from mmgan.analysis.modes import evaluation_mode
 from mmgan.analysis.spectra import average_spectrum, average_summary, class_singular_values, singular_values, summarize
 from mmgan.data.pixels import to_float
 from mmgan.draws import numpy_stream
 from mmgan.errors import UserError
+from mmgan.modes import evaluation_mode
 
 Change = Callable[[Tensor, Tensor, int], Tensor]  # images, labels and the index of the first -> images
 

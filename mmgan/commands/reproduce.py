@@ -1,14 +1,13 @@
 """`mmgan reproduce NAME`: the paper's tables and figures, each at one command."""
 
 import argparse
-import difflib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmgan.commands.arguments import Parser
-from mmgan.errors import UserError
+from mmgan.errors import UserError, did_you_mean
 from mmgan.experiments.catalogue import EXPERIMENTS
 from mmgan.process.program import run_program
 
@@ -57,8 +56,7 @@ def _main(argv: Sequence[str]) -> None:
     arguments = _parser().parse_args(argv)
     unknown = [name for name in arguments.names if name not in (*EXPERIMENTS, "all")]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], EXPERIMENTS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(EXPERIMENTS)}, or all"
+        hint = did_you_mean(unknown[0], [*EXPERIMENTS, "all"])
         raise UserError(f"there is no experiment '{unknown[0]}': {hint}")
     if arguments.jobs is not None and arguments.jobs < 1:
         raise UserError(f"--jobs {arguments.jobs} is out of range: it must be at least 1")

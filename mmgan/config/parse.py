@@ -3,7 +3,6 @@
 Keys are flat: a setting's name is its flag (`--data-root`) and its YAML key (`data_root`), whatever group it is in.
 """
 
-import difflib
 import re
 from argparse import ArgumentError
 from collections.abc import Sequence
@@ -19,9 +18,11 @@ from jsonargparse import ActionYesNo, ArgumentParser
 from jsonargparse.typing import register_type
 
 from mmgan.config.fields import Names
-from mmgan.errors import UserError
+from mmgan.errors import UserError, did_you_mean
 
 Config = TypeVar("Config")
+
+HELP = "--help lists all settings"
 
 register_type(Names, serializer=str, deserializer=Names.parse)
 
@@ -145,7 +146,8 @@ def _refuse_unknown_flags(argv: Sequence[str], known: set[str]) -> None:
         if not word.startswith("--") or plain in known or plain.removeprefix("no_") in known:
             continue
         if plain not in ("help", "print_config"):
-            raise UserError(f"unknown flag --{name}{_nearest(plain, known, lambda n: '--' + n.replace('_', '-'))}")
+            flags = ["--" + n.replace("_", "-") for n in known]
+            raise UserError(f"unknown flag --{name}: {did_you_mean(f'--{name}', flags, HELP)}")
 
 
 def _refuse_unknown_keys(path: Path, known: set[str]) -> None:
@@ -157,7 +159,7 @@ def _refuse_unknown_keys(path: Path, known: set[str]) -> None:
         raise UserError(f"{path} must hold 'name: value' lines")
     for key in values:
         if key not in known:
-            raise UserError(f"unknown key '{key}' in {path}{_nearest(str(key), known, str)}")
+            raise UserError(f"unknown key '{key}' in {path}: {did_you_mean(str(key), [*known], HELP)}")
 
 
 def _plain(message: str, cls: type[Any]) -> str:
@@ -176,8 +178,3 @@ def _wanted(hint: Any) -> str:
         return f"one of {', '.join(map(str, get_args(hint)))}"
     kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
     return kinds.get(hint) or " or ".join(_wanted(part) for part in get_args(hint))
-
-
-def _nearest(name: str, known: set[str], show: Any) -> str:
-    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    return f": did you mean {show(near[0])}?" if near else "; --help lists all settings"

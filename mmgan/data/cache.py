@@ -6,7 +6,6 @@ longer have the digest that the JSON gives is made again.
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,9 +16,10 @@ from PIL import UnidentifiedImageError
 from torch import Tensor
 
 from mmgan.data.decode import GREY_MODES, decode, open_image, upright_size
-from mmgan.data.files import Request, in_threads, key_of, look, written
+from mmgan.data.files import Request, in_threads, key_of, look
 from mmgan.data.images import digest_of
 from mmgan.errors import UserError
+from mmgan.storage import cache_folder, cached_file
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,6 @@ class Entry:
     shape: tuple[int, ...]
     digest: str  # of the pixels alone
     bad: dict[str, str]  # relative path of each file left out -> why it could not be read
-
-
-def cache_folder() -> Path:
-    """$MMGAN_CACHE, else $XDG_CACHE_HOME/mmgan, else ~/.cache/mmgan."""
-    if own := os.environ.get("MMGAN_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmgan"
 
 
 def decoded(request: Request, *, skip_bad_images: bool) -> tuple[UInt8[Tensor, "n c h w"], dict[str, str]]:
@@ -91,7 +84,7 @@ def _write(folder: Path, key: str, request: Request, before: tuple[str, float], 
         return pixels if pixels.shape == shape else f"not {image_size} x {image_size} as its header says"
 
     bad: dict[str, str] = {}
-    with written(folder / f"{key}.u8") as file:
+    with cached_file(folder / f"{key}.u8") as part, part.open("wb") as file:
         for path, result in zip(request.paths, in_threads(read, request), strict=True):
             if not isinstance(result, str):
                 file.write(result.tobytes())
@@ -102,8 +95,8 @@ def _write(folder: Path, key: str, request: Request, before: tuple[str, float], 
     if look(request) != before:
         raise UserError(f"files in {request.root} changed while they were read: run this again when they are at rest")
     pixels = _mapped(folder / f"{key}.u8", (len(request.paths) - len(bad), *shape))
-    with written(folder / f"{key}.json") as file:
-        file.write(json.dumps(asdict(Entry(tuple(pixels.shape), digest_of(pixels, None), bad))).encode())
+    with cached_file(folder / f"{key}.json") as part:
+        part.write_text(json.dumps(asdict(Entry(tuple(pixels.shape), digest_of(pixels, None), bad))))
 
 
 def _native(request: Request) -> tuple[int, int]:

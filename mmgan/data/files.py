@@ -2,20 +2,20 @@
 
 import hashlib
 import os
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 import PIL
 from PIL import Image
 
+from mmgan.digests import file_digest
 from mmgan.errors import UserError
+from mmgan.storage import cached_file
 
 FORMAT = 1  # part of every key: raise it when decoding changes
 CHUNK = 16  # files a thread takes at a time
@@ -87,36 +87,13 @@ def key_of(request: Request, look_now: tuple[str, float], stamps: Path) -> str:
         content.update(os.fsencode(f"{path}\0{digest}\n"))
     key = content.hexdigest()
     if latest < started - SETTLED:
-        with written(stamp) as file:
-            file.write(f"{seen} {key}".encode())
+        with cached_file(stamp) as part:
+            part.write_text(f"{seen} {key}")
     return key
 
 
 def _sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return file_digest(path)
     except OSError:
         return "unreadable"  # the decoding that follows says why
-
-
-@contextmanager
-def written(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes `path`'s place only when it is whole; two processes may write the same at a time.
-
-    Raises UserError where it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            try:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink()
-                raise
-    except OSError as error:
-        raise UserError(
-            f"the image cache {path.parent} cannot be written ({error.strerror}): set MMGAN_CACHE to another folder"
-        ) from None

@@ -1,24 +1,21 @@
 """A data set by its name."""
 
-import difflib
 from pathlib import Path
 
 from mmgan.data.folder import load_folder
 from mmgan.data.images import Images, make_images
 from mmgan.data.pixels import padded, resized, with_channels
 from mmgan.data.published import TORCHVISION, load_tiny_imagenet, read_digits, read_torchvision
-from mmgan.errors import UserError
+from mmgan.errors import UserError, did_you_mean
 
 DATASETS = ("digits", *TORCHVISION, "tiny-imagenet", "folder:PATH")
 
 
 def check_dataset_name(name: str) -> None:
-    """Raises UserError, with the nearest and all names, for a name that load_images does not know."""
+    """Raises UserError, with the nearest name or all of them, for a name that load_images does not know."""
     if name in DATASETS[:-1] or (name.startswith("folder:") and name != "folder:"):
         return
-    near = difflib.get_close_matches(name.lower(), DATASETS, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise UserError(f'there is no data set "{name}": {hint}the names are {", ".join(DATASETS)}')
+    raise UserError(f'there is no data set "{name}": {did_you_mean(name.lower(), DATASETS)}')
 
 
 def load_images(

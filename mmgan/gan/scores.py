@@ -11,7 +11,6 @@ from torch import nn
 
 from mmgan.config.gan import GanConfig
 from mmgan.data import Images
-from mmgan.data.cache import cache_folder
 from mmgan.errors import UserError
 from mmgan.process.accelerator import on_main
 from mmgan.process.inputs import load_split
@@ -31,6 +30,7 @@ from mmgan.scoring import (
     real_features,
     score_features,
 )
+from mmgan.storage import cache_folder
 from mmgan.supervised.judges import JUDGED, judge_extractor
 
 FID = "frechet_inception_distance"

@@ -1,6 +1,5 @@
 """Reading checkpoints, whoever may have written them: nothing in them is executed, and nothing outside them is read."""
 
-import hashlib
 import json
 import pickle
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from mmgan.digests import file_digest
 from mmgan.errors import UserError
 
 MANIFEST = "manifest.json"
@@ -27,7 +27,7 @@ def find_fault(checkpoint: Path) -> str | None:
                 return f"its {MANIFEST} names '{name}', which is no file of a checkpoint"
             if not (checkpoint / name).is_file() or (checkpoint / name).is_symlink():
                 return f"{name} is missing"
-            if _sha256(checkpoint / name) != digest:
+            if file_digest(checkpoint / name) != digest:
                 return f"{name} does not have the content it was saved with"
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         return f"its {MANIFEST} cannot be read ({' '.join(str(error).split())})"
@@ -102,8 +102,3 @@ def _difference(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> st
         if saved[name].shape != tensor.shape:
             return f"'{name}' has shape {tuple(saved[name].shape)}, not {tuple(tensor.shape)}"
     return None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

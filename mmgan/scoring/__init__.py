@@ -6,7 +6,7 @@ from mmgan.scoring.frechet import Moments, frechet_distance, moments
 from mmgan.scoring.inception import InceptionExtractor, find_inception_weights
 from mmgan.scoring.manifest import manifest, metric_names
 from mmgan.scoring.reference import real_features
-from mmgan.scoring.samples import Generate, NonFiniteSamples, evaluating, image_source, latents, quantise
+from mmgan.scoring.samples import Generate, NonFiniteSamples, image_source, latents, quantise
 from mmgan.scoring.scores import Reference, Scores, ScoreSettings, inception_score, score_features
 from mmgan.scoring.sharding import ALONE, Processes, extract
 
@@ -23,7 +23,6 @@ __all__ = [
     "Reference",
     "ScoreSettings",
     "Scores",
-    "evaluating",
     "extract",
     "find_inception_weights",
     "frechet_distance",

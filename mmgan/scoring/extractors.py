@@ -5,7 +5,6 @@ Inception FID. Nothing here knows a trainer.
 """
 
 import copy
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from mmgan.data import to_float
 from mmgan.data.pixels import with_channels
+from mmgan.digests import tensors_digest
 from mmgan.errors import UserError
 
 
@@ -61,11 +61,7 @@ class Extractor(Protocol):
 
 def state_digest(module: nn.Module) -> str:
     """sha256 over names, types, shapes and bytes of a module's parameters and buffers, whatever file they came from."""
-    digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return tensors_digest(module.state_dict())
 
 
 def with_grey_or_rgb(images: UInt8[Tensor, "n c h w"], channels: int) -> UInt8[Tensor, "n d h w"]:

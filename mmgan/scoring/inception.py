@@ -1,7 +1,6 @@
 """The FID Inception: torch-fidelity's InceptionV3 with the weights that FID, KID and IS are published for."""
 
 import copy
-import hashlib
 import pickle
 from pathlib import Path
 from urllib.parse import urlparse
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, BasicConv2d, FeatureExtractorInceptionV3
 
+from mmgan.digests import file_digest
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Features, finite, state_digest, with_grey_or_rgb
@@ -45,9 +45,8 @@ def find_inception_weights(path: Path | str | None = None, *, download: bool = T
     cached = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_NAME
     prefix = cached.stem.rsplit("-", 1)[-1]
     if cached.is_file():
-        with cached.open("rb") as file:
-            if not hashlib.file_digest(file, "sha256").hexdigest().startswith(prefix):
-                raise UserError(f"the cached Inception weights '{cached}' are damaged: delete the file or give {FLAG}")
+        if not file_digest(cached).startswith(prefix):
+            raise UserError(f"the cached Inception weights '{cached}' are damaged: delete the file or give {FLAG}")
         return cached
     if not download:
         raise UserError(f"no Inception weights in '{cached}': give {FLAG} or add --download")

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from pathlib import Path
 
 import torch
@@ -12,11 +11,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mmgan.data import Images
+from mmgan.digests import tensors_digest
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Extractor
 from mmgan.scoring.frechet import Moments
 from mmgan.scoring.scores import Reference
 from mmgan.scoring.sharding import ALONE, CHUNK, Processes, extract
+from mmgan.storage import cached_file, check_cache
 
 VERSION = 1  # of the file's layout
 
@@ -64,14 +65,7 @@ def real_features(
 
 
 def _path(folder: Path, images: Images, extractor: Extractor) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot make the feature cache '{folder}' ({error.strerror}): name a writable folder"
-        ) from error
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"cannot write to the feature cache '{folder}': name a writable folder")
+    check_cache(folder)
     pixels, name, split = images.pixels, images.name, images.split
     key = hashlib.sha256(f"{VERSION} {CHUNK} {name} {split} {tuple(pixels.shape)} {extractor.fingerprint}\n".encode())
     for first in range(0, len(pixels), 4096):
@@ -87,7 +81,7 @@ def _read(path: Path) -> Reference | None:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in ("features", "mean", "covariance")}
-            intact = (file.metadata() or {}).get("sha256") == _content(tensors)
+            intact = (file.metadata() or {}).get("sha256") == tensors_digest(tensors)
     except (SafetensorError, OSError) as error:
         log.warning("the cached features '%s' cannot be read (%s): computing them again", path, error)
         return None
@@ -104,19 +98,8 @@ def _write(path: Path, reference: Reference) -> None:
         "mean": torch.from_numpy(reference.moments.mean),
         "covariance": torch.from_numpy(reference.moments.covariance),
     }
-    partial = path.with_suffix(f".{os.getpid()}.partial")  # the same folder, so that the replacement is atomic
-    try:
-        save_file(tensors, partial, metadata={"sha256": _content(tensors)})
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot write the real features to '{path}': {error}; name a folder with room") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _content(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, value in sorted(tensors.items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.contiguous().numpy().data)
-    return digest.hexdigest()
+    with cached_file(path) as part:
+        try:
+            save_file(tensors, part, metadata={"sha256": tensors_digest(tensors)})
+        except SafetensorError as error:  # what a full disk is reported as
+            raise OSError(str(error)) from error

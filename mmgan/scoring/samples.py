@@ -1,7 +1,6 @@
 """From a generator to uint8 images that depend on (seed, index) alone: not on processes, device or training."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Float32, UInt8
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from mmgan.data import to_uint8
 from mmgan.draws import torch_stream
 from mmgan.errors import UserError
+from mmgan.modes import evaluation_mode
 
 BLOCK = 64
 """Latents are drawn in blocks of so many rows, a stream for each, so that row i is the same however it is asked for."""
@@ -45,18 +45,6 @@ def quantise(x: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n c h w"]:
     return to_uint8(x)
 
 
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Inside the block the module is in eval mode; afterwards each submodule is in the mode it had."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
-
-
 def image_source(generator: nn.Module, dim: int, seed: int, device: torch.device | str = "cpu") -> Generate:
     """`generate(first, count)` for a generator that maps (n, dim) latents to (n, c, h, w) images in [-1, 1].
 
@@ -64,7 +52,7 @@ def image_source(generator: nn.Module, dim: int, seed: int, device: torch.device
     """
 
     def generate(first: int, count: int) -> UInt8[Tensor, "n c h w"]:
-        with torch.no_grad(), evaluating(generator):
+        with torch.no_grad(), evaluation_mode(generator):
             return quantise(generator(latents(first, count, dim, seed).to(device)))
 
     return generate

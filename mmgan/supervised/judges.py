@@ -7,10 +7,6 @@ weights stand beside every score.
 
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,13 +22,13 @@ from mmgan.classifiers import build_classifier
 from mmgan.config.classifier import ClassifierMixSettings, ClassifierTrainingSettings
 from mmgan.config.fields import Names
 from mmgan.data import Images, load_images, make_batches
-from mmgan.data.cache import cache_folder
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.mixing import Mixed
 from mmgan.process.accelerator import main_process_first
 from mmgan.process.alone import Alone
 from mmgan.scoring import NetworkExtractor, state_digest
+from mmgan.storage import cache_folder, cached_file
 from mmgan.supervised.held_out import held_out_result
 from mmgan.supervised.loop import ClassifierState, make_optimizer, train_classifier
 
@@ -192,21 +188,5 @@ def _load(path: Path, network: nn.Module) -> dict[str, Any] | None:
 
 def _save(path: Path, network: nn.Module, facts: dict[str, Any]) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    content = safetensors.torch.save(tensors, metadata={"facts": json.dumps(facts)})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _written(path) as part:
-            part.write_bytes(content)
-    except OSError as error:
-        raise UserError(
-            f"the cache {path.parent} cannot be written ({error}): set MMGAN_CACHE to a writable folder"
-        ) from None
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[Path]:
-    """A file to write that takes `path`'s place when it is whole; several processes may do it at a time."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        part = Path(folder) / path.name
-        yield part
-        os.replace(part, path)  # noqa: PTH105
+    with cached_file(path) as part:
+        part.write_bytes(safetensors.torch.save(tensors, metadata={"facts": json.dumps(facts)}))

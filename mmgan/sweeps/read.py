@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import yaml
 
 from mmgan.config.parse import find_config
-from mmgan.errors import UserError
-from mmgan.sweeps.sweep import COMMANDS, Settings, Sweep, check_names, nearest, word
+from mmgan.errors import UserError, did_you_mean
+from mmgan.sweeps.sweep import COMMANDS, Settings, Sweep, check_names, word
 
 KEYS = ("trainer", "config", "settings", "seeds", "baseline", "arms", "grid", "out")
 BASELINE = "baseline"
@@ -51,7 +51,7 @@ def _sweep(values: Any, file: Path) -> Sweep:
         raise UserError("it must hold 'name: value' lines")
     for key in values:
         if key not in KEYS:
-            raise UserError(f"unknown key '{key}'{nearest(str(key), KEYS)}")
+            raise UserError(f"unknown key '{key}': {did_you_mean(str(key), KEYS)}")
     trainer: Any = values.get("trainer")
     if trainer not in COMMANDS:
         raise UserError(f"trainer must be {' or '.join(COMMANDS)}")

@@ -1,6 +1,5 @@
 """What a sweep is, and the command and settings of each of its runs."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -10,7 +9,7 @@ from typing import Any, Literal, get_type_hints
 from mmgan.config.classifier import ClassifierConfig
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat, parse_config
-from mmgan.errors import UserError
+from mmgan.errors import UserError, did_you_mean
 from mmgan.runs.folder import RunFolder
 
 Settings = Mapping[str, Any]
@@ -144,13 +143,7 @@ def check_names(trainer: str, settings: Settings) -> None:
         if name in OWN:
             raise UserError(f"the sweep itself gives each run its '{name}': leave it out")
         if name not in known:
-            raise UserError(f"unknown setting '{name}'{nearest(name, [n for n in known if n not in OWN])}")
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """The end of a sentence that says that there is no such name."""
-    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    return f": did you mean '{near[0]}'?" if near else f": choose from {', '.join(known)}"
+            raise UserError(f"unknown setting '{name}': {did_you_mean(name, [n for n in known if n not in OWN])}")
 
 
 def _words(sweep: Sweep, settings: Settings) -> list[str]:

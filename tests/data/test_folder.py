@@ -14,6 +14,7 @@ import mmgan.data.cache as cache_module
 import mmgan.data.files as files_module
 from mmgan.data import Images, load_images, make_batches
 from mmgan.errors import UserError
+from mmgan.storage import cache_folder
 
 
 def paint(path: Path, level: int = 0, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> None:
@@ -293,19 +294,19 @@ def test_an_interrupted_decoding_leaves_nothing(pets: Path, cache: Path, monkeyp
 def test_a_cache_that_cannot_be_written_is_named(pets: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MMGAN_CACHE", str(tmp_path / "file"))
-    with pytest.raises(UserError, match="set MMGAN_CACHE to another folder"):
+    with pytest.raises(UserError, match="set MMGAN_CACHE to a writable folder"):
         load(pets)
 
 
 def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("MMGAN_CACHE", "/own")
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
-    assert cache_module.cache_folder() == Path("/own")
+    assert cache_folder() == Path("/own")
     monkeypatch.delenv("MMGAN_CACHE")
-    assert cache_module.cache_folder() == Path("/xdg/mmgan")
+    assert cache_folder() == Path("/xdg/mmgan")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_module.cache_folder() == tmp_path / ".cache/mmgan"
+    assert cache_folder() == tmp_path / ".cache/mmgan"
 
 
 def test_real_jpegs(real_data: Path, tmp_path: Path):

@@ -25,10 +25,10 @@ def md5(path: Path) -> str:
 # ---- names, sizes and channels
 
 
-def test_an_unknown_name_is_refused_with_the_nearest_and_all():
-    with pytest.raises(UserError, match=r"did you mean fashion-mnist\? .*digits, mnist, .*folder:PATH"):
+def test_an_unknown_name_is_refused_with_the_nearest_or_all():
+    with pytest.raises(UserError, match=r"did you mean fashion-mnist\?$"):
         load_images("fasion-mnist", ".")
-    with pytest.raises(UserError, match=r'"xyzzy": the names are'):
+    with pytest.raises(UserError, match=r'"xyzzy": choose from digits, mnist, .*folder:PATH'):
         load_images("xyzzy", ".")
     for name in ("folder:", "folder:PATH"[:6], ""):
         with pytest.raises(UserError):

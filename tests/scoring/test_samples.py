@@ -3,7 +3,8 @@ import scipy.stats
 import torch
 from torch import nn
 
-from mmgan.scoring import NonFiniteSamples, evaluating, image_source, latents, quantise
+from mmgan.modes import evaluation_mode
+from mmgan.scoring import NonFiniteSamples, image_source, latents, quantise
 from mmgan.scoring.samples import BLOCK
 
 
@@ -51,7 +52,7 @@ def test_modes_are_restored_one_by_one_even_after_an_error() -> None:
     before = [part.training for part in module.modules()]
 
     def fail() -> None:
-        with evaluating(module):
+        with evaluation_mode(module):
             assert not any(part.training for part in module.modules())
             raise KeyError
 

@@ -58,11 +58,11 @@ def test_arms_names_are_safe_as_folders(name: str, tmp_path: Path) -> None:
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
-    "key": ({"sead": 2}, "unknown key 'sead': did you mean 'seeds'?"),
+    "key": ({"sead": 2}, "unknown key 'sead': did you mean seeds?"),
     "trainer": ({"trainer": "gam"}, "trainer must be gan or classifier"),
-    "setting": ({"baseline": {"drop_out": 0.1}}, "baseline: unknown setting 'drop_out': did you mean 'dropout'?"),
-    "setting of an arm": ({"arms": {"a": {"alfa": 1}}}, "arms: a: unknown setting 'alfa': did you mean 'alpha'?"),
-    "setting of the grid": ({"grid": {"mixx": ["pixel"]}}, "grid: unknown setting 'mixx': did you mean 'mix'?"),
+    "setting": ({"baseline": {"drop_out": 0.1}}, "baseline: unknown setting 'drop_out': did you mean dropout?"),
+    "setting of an arm": ({"arms": {"a": {"alfa": 1}}}, "arms: a: unknown setting 'alfa': did you mean alpha?"),
+    "setting of the grid": ({"grid": {"mixx": ["pixel"]}}, "grid: unknown setting 'mixx': did you mean mix?"),
     "the other trainer's": ({"settings": {"n_dis": 2}}, "settings: unknown setting 'n_dis'"),
     "value": ({"arms": {"a": {"dropout": 1.5}}}, "arm 'a': --dropout 1.5 is out of range: it must be below 1"),
     "type": ({"arms": {"a": {"epochs": "many"}}}, "arm 'a': --epochs many is not valid: it must be a whole number"),

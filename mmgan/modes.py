@@ -8,10 +8,10 @@ from torch import nn
 
 @contextmanager
 def evaluation_mode(predict: object) -> Iterator[None]:
-    """Inside the block `predict`, if it is a module, is in evaluation mode; afterwards each submodule is as it was.
+    """Run the block with `predict`, if it is a module, in evaluation mode; then put each submodule back as it was.
 
-    Modules are put back one by one: `train()` on the whole would thaw the BatchNorm that somebody froze. A callable
-    that is no module (a lambda around one) cannot be looked into: whoever wrote it sees to the mode.
+    Modules are put back one by one: `train()` on the whole would thaw a BatchNorm that somebody froze. A callable that
+    is no module (such as a lambda around one) cannot be inspected; its author sets the mode.
     """
     modules = list(predict.modules()) if isinstance(predict, nn.Module) else []
     training = [module.training for module in modules]
