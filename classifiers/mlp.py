@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mmgan.errors import UserError
-from mmgan.networks.parts import require_positive
+from mmgan.networks.checks import require_positive
 
 
 class GaussianNoise(nn.Module):

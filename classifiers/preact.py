@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from mmgan.classifiers.staged import StagedClassifier, conv
 from mmgan.errors import UserError
-from mmgan.networks.parts import require_positive
+from mmgan.networks.checks import require_positive
 
 # depth -> (bottleneck blocks?, blocks in each of the four stages)
 _DEPTHS: dict[int, tuple[bool, tuple[int, int, int, int]]] = {

@@ -5,7 +5,7 @@ from torch import nn
 from mmgan.classifiers.preact import PreActBlock
 from mmgan.classifiers.staged import StagedClassifier, conv
 from mmgan.errors import UserError
-from mmgan.networks.parts import require_positive
+from mmgan.networks.checks import require_positive
 
 
 class WideResNet(StagedClassifier):

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from mmgan.networks.parts import glorot_conv
+from mmgan.networks.initialisation import glorot_conv
 from mmgan.networks.rescaling import HalvingConv
 
 # which weights are spectrally normalised: "partial" leaves out the shortcuts of blocks that keep the size

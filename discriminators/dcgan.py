@@ -6,8 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from mmgan.networks.checks import require_images
-from mmgan.networks.parts import require_positive, require_size
+from mmgan.networks.checks import require_images, require_positive, require_size
 
 _SIZES = (16, 32, 48, 64, 128)
 _LADDER = (1, 2, 4)

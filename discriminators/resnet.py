@@ -9,8 +9,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from mmgan.discriminators.blocks import Block, FirstBlock, Shortcuts, Spectral
 from mmgan.errors import UserError
-from mmgan.networks.checks import require_images
-from mmgan.networks.parts import glorot_linear, require_positive, require_size
+from mmgan.networks.checks import require_images, require_positive, require_size
+from mmgan.networks.initialisation import glorot_linear
 
 
 class _Ladder(NamedTuple):

@@ -6,7 +6,8 @@ from einops.layers.torch import Rearrange
 from torch import nn
 
 from mmgan.generators.generator import Generator
-from mmgan.networks.parts import batch_norm, require_positive, require_size
+from mmgan.networks.checks import require_positive, require_size
+from mmgan.networks.initialisation import batch_norm
 
 _SIZES = (16, 32, 48, 64, 128)
 _LADDER = (8, 4, 2, 1)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mmgan.errors import UserError
 from mmgan.generators.generator import Generator
-from mmgan.networks.parts import batch_norm, glorot_conv, glorot_linear, require_positive, require_size
+from mmgan.networks.checks import require_positive, require_size
+from mmgan.networks.initialisation import batch_norm, glorot_conv, glorot_linear
 from mmgan.networks.rescaling import DoublingConv
 
 # image size -> (side of the first feature map, channels there and after each doubling, in units of the width, width)

@@ -1,1 +1,1 @@
-"""What generators, discriminators and classifiers share."""
+"""Convolutions, initialisation and checks shared by generators, discriminators and classifiers."""

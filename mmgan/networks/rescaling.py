@@ -1,15 +1,21 @@
-"""Convolutions fused with the change of size beside them: equal to the two steps up to rounding, at half the cost."""
+"""Convolutions that change the size of the image.
+
+`HalvingConv` and `DoublingConv` fuse a convolution with the pooling or upsampling next to it. They equal the two separate
+steps up to rounding, at half the cost.
+"""
 
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 
 class HalvingConv(nn.Conv2d):
     """A size-keeping 1x1 or 3x3 convolution, then a 2x2 average pooling: (n, c, h, w) -> (n, d, h/2, w/2).
 
-    Both are linear, so 3x3 is computed as one 4x4 convolution of stride 2 whose kernel is the mean of the four places
-    that the 3x3 one takes (Karras et al. 2018, arXiv 1710.10196, "fused scale" of the authors' code): 4 multiply-adds a
-    channel pair and input pixel instead of 9. A 1x1 is applied after the pooling, at a quarter of its cost.
+    Both steps are linear, so the 3x3 case is computed as one 4x4 convolution of stride 2. Its kernel is the mean of the
+    3x3 kernel at its four positions (Karras et al. 2018, arXiv 1710.10196, "fused scale" in the authors' code). This takes
+    4 multiply-adds per channel pair and input pixel instead of 9. A 1x1 convolution is applied after the pooling, at a
+    quarter of its cost.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -22,14 +28,27 @@ class HalvingConv(nn.Conv2d):
 class DoublingConv(nn.Conv2d):
     """A nearest doubling of the side, then a size-keeping 1x1 or 3x3 convolution: (n, c, h, w) -> (n, d, 2h, 2w).
 
-    As for `HalvingConv`: 3x3 is one 4x4 transposed convolution of stride 2, its kernel the sum of four places; a 1x1 is
-    applied before the doubling.
+    As in `HalvingConv`, the 3x3 case is one convolution: a transposed 4x4 one of stride 2, whose kernel is the sum over
+    four positions. A 1x1 convolution is applied before the doubling.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         if self.kernel_size == (1, 1):
             return F.interpolate(F.conv2d(x, self.weight, self.bias), scale_factor=2.0, mode="nearest")
-        # A transposed convolution takes its kernel mirrored, input channels first. The exchange of channels comes last,
-        # so that pooling meets the layout of the weights: in channels last it is ten times as fast.
+        # A transposed convolution takes its kernel mirrored, input channels first. The channels are swapped last, so that
+        # pooling sees the layout of the weights: in channels_last it is ten times as fast.
         kernel = F.avg_pool2d(self.weight.flip(2, 3), 2, stride=1, padding=1, divisor_override=1)  # (d, c, 4, 4)
         return F.conv_transpose2d(x, kernel.transpose(0, 1), self.bias, stride=2, padding=1)
+
+
+class StridedPointwise(nn.Conv2d):
+    """A strided 1x1 convolution that selects its positions first: (n, c, h, w) -> (n, d, ceil(h/stride), ceil(w/stride)).
+
+    It computes what nn.Conv2d computes, and works around a crash. In oneDNN 3.13 (torch 2.15 on CPUs) the weight gradient
+    of a strided 1x1 convolution in channels_last writes out of bounds, with at most 8 channels in and 16 out at 48x48 and
+    larger. The process then dies.
+    """
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
+        picked = x[:, :, :: self.stride[0], :: self.stride[1]]  # (n, c, ceil(h/stride), ceil(w/stride))
+        return F.conv2d(picked, self.weight, self.bias)

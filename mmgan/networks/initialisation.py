@@ -1,0 +1,30 @@
+"""Layers with the initialisation and settings of the reference networks."""
+
+from torch import nn
+
+
+def glorot_conv(
+    in_channels: int, out_channels: int, kernel_size: int, gain: float, kind: type[nn.Conv2d] = nn.Conv2d
+) -> nn.Conv2d:
+    """Build a size-keeping convolution with Glorot uniform weights of this gain and zero bias.
+
+    `kind` may also be `HalvingConv` or `DoublingConv`.
+    """
+    conv = kind(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+    nn.init.xavier_uniform_(conv.weight, gain)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv
+
+
+def glorot_linear(in_features: int, out_features: int, bias: bool = True) -> nn.Linear:
+    """Build a linear layer with Glorot uniform weights of gain 1 and zero bias."""
+    linear = nn.Linear(in_features, out_features, bias)
+    nn.init.xavier_uniform_(linear.weight)
+    if bias:
+        nn.init.zeros_(linear.bias)
+    return linear
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Build a BatchNorm with the reference's settings: Chainer's eps 2e-5 and decay 0.9, which is momentum 0.1 in torch."""
+    return nn.BatchNorm2d(channels, eps=2e-5, momentum=0.1)
