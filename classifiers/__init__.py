@@ -1,4 +1,4 @@
-"""Networks that name images: PreActResNets, Wide ResNets and fully connected ones. They know nothing of mixing."""
+"""Classifiers: PreActResNets, Wide ResNets and fully connected networks. They do not know about mixing."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -28,14 +28,14 @@ def build_classifier(
     bias: bool = False,
     stem_stride: int = 1,
 ) -> PreActResNet | WideResNet | MLP:
-    """The classifier of this architecture for images (n, channels, image_size, image_size) in [-1, 1].
+    """Build the classifier of this architecture for images (n, channels, image_size, image_size) in [-1, 1].
 
-    What is left out has the class's own default: "preactresnet" takes depth (18), width (64), dropout, stem_stride;
-    "wideresnet" takes depth (28), widen_factor (10), dropout, bias, stem_stride; "mlp" takes widths (needed),
-    bottleneck, dropout, batch_norm, input_noise. See `PreActResNet`, `WideResNet` and `MLP`.
+    An argument that is left out has the class's own default. "preactresnet" takes depth (18), width (64), dropout and
+    stem_stride. "wideresnet" takes depth (28), widen_factor (10), dropout, bias and stem_stride. "mlp" takes widths
+    (required), bottleneck, dropout, batch_norm and input_noise. See `PreActResNet`, `WideResNet` and `MLP`.
 
     Raises:
-        UserError: for an unknown arch, a setting that this arch does not have, or a value that does not fit.
+        UserError: for an unknown arch, a setting that the arch does not take, or a value that does not fit.
     """
     if image_size < 8:
         raise UserError(f"image_size is {image_size}: a classifier needs at least 8 pixels")
@@ -68,5 +68,6 @@ def _refuse_others(arch: str, given: dict[str, bool], known: set[str]) -> None:
     for name, is_given in given.items():
         if is_given and name not in known:
             raise UserError(
-                f"{name} is no setting of {arch}, which takes dropout, {', '.join(sorted(known))}; leave it out (null)"
+                f"{name} is not a setting of {arch}, which takes dropout, {', '.join(sorted(known))};"
+                " leave it out (null)"
             )

@@ -1,4 +1,4 @@
-"""Fully connected networks: the paper's on spirals and MNIST (Figures 1 and 2, Section 3.2, Appendices B and G)."""
+"""The paper's fully connected networks for spirals and MNIST (Figures 1 and 2, Section 3.2, Appendices B and G)."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from mmgan.networks.checks import require_positive
 
 
 class GaussianNoise(nn.Module):
-    """Adds normal noise of deviation `std` in training mode, from torch's global generator."""
+    """Add normal noise of standard deviation `std` in training mode, drawn from torch's global generator."""
 
     def __init__(self, std: float) -> None:
         super().__init__()
@@ -26,25 +26,25 @@ class GaussianNoise(nn.Module):
 
 
 class MLP(nn.Sequential):
-    """Linear, batch norm, LeakyReLU, dropout for each width, then linear to the logits.
+    """A fully connected classifier: linear, batch norm, LeakyReLU and dropout for each width, then a linear layer.
 
-    The paper's networks: widths (1024, 1024, 2, 1024, 1024) with bottleneck 3 (Appendix B), (1024, 1024, 1024, 12,
-    1024, 1024, 1024, 1024) with bottleneck 4 and (1024, 30, ...) with bottleneck 2 (Appendix G). The slope of the
-    LeakyReLU is torch's, 0.01; the paper gives none.
+    The paper's networks have widths (1024, 1024, 2, 1024, 1024) with bottleneck 3 (Appendix B), and (1024, 1024, 1024,
+    12, 1024, 1024, 1024, 1024) with bottleneck 4 or (1024, 30, ...) with bottleneck 2 (Appendix G). The LeakyReLU has
+    torch's default slope of 0.01; the paper states none.
 
     Args:
-        in_features: numbers in one example; inputs are flattened.
+        in_features: numbers in one example. Inputs are flattened.
         num_classes: number of logits.
-        widths: units of the hidden layers, at least one.
+        widths: units of each hidden layer, for at least one layer.
         bottleneck: the layer, counted from 1, that has neither nonlinearity nor dropout.
-        dropout: probability, in [0, 1), after each hidden layer but the bottleneck, as in Figure 2.
-        batch_norm: normalise every hidden layer, the bottleneck too, as in Figure 2.
-        input_noise: deviation of normal noise added to the input in training mode, in units of the input.
+        dropout: probability, in [0, 1), after each hidden layer except the bottleneck, as in Figure 2.
+        batch_norm: normalise every hidden layer including the bottleneck, as in Figure 2.
+        input_noise: standard deviation of normal noise added to the input in training mode, in units of the input.
 
     Attributes:
-        stages: {"1": "layer1", "h1": "layer1", ...}: what a hidden layer hands on, so after the nonlinearity and
-            dropout, of the bottleneck its plain output; "features" is the last of them. Each fires once in a forward.
-        in_features: what the network was built for.
+        stages: {"1": "layer1", "h1": "layer1", ...}: the hidden layers' outputs after nonlinearity and dropout. The
+            bottleneck has neither. "features" is the last hidden layer. Each runs once in a forward.
+        in_features: numbers in one example that the network was built for.
 
     Raises:
         UserError: for a setting that does not fit.
@@ -64,7 +64,7 @@ class MLP(nn.Sequential):
             raise UserError("widths is empty: name the units of at least one hidden layer")
         require_positive(in_features=in_features, num_classes=num_classes, narrowest_width=min(widths))
         if bottleneck is not None and not 1 <= bottleneck <= len(widths):
-            raise UserError(f"bottleneck {bottleneck} is no hidden layer: count them from 1 to {len(widths)}")
+            raise UserError(f"bottleneck {bottleneck} is not a hidden layer: choose 1 to {len(widths)}")
         if input_noise < 0:
             raise UserError(f"input_noise is {input_noise}: a standard deviation is 0 or more")
         super().__init__()
@@ -85,7 +85,7 @@ class MLP(nn.Sequential):
         self.stages["features"] = f"layer{len(widths)}"
 
     def features(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
-        """The output of the last hidden layer.
+        """Return the output of the last hidden layer.
 
         Raises:
             UserError: for examples of another size or type than the network was built for.
@@ -101,6 +101,6 @@ class MLP(nn.Sequential):
         return h
 
     def forward(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n k"]:
-        """Logits of examples (n, ...), images in [-1, 1] or vectors; raises what `features` raises."""
+        """Return the logits of examples (n, ...): images in [-1, 1], or vectors. Raises the errors of `features`."""
         logits: Tensor = self.linear(self.features(x))  # (n, classes)
         return logits

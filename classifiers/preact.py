@@ -8,7 +8,7 @@ from mmgan.classifiers.staged import StagedClassifier, conv
 from mmgan.errors import UserError
 from mmgan.networks.checks import require_positive
 
-# depth -> (bottleneck blocks?, blocks in each of the four stages)
+# depth -> (whether its blocks are bottlenecks, number of blocks in each of the four stages)
 _DEPTHS: dict[int, tuple[bool, tuple[int, int, int, int]]] = {
     18: (False, (2, 2, 2, 2)),
     34: (False, (3, 4, 6, 3)),
@@ -19,9 +19,10 @@ _DEPTHS: dict[int, tuple[bool, tuple[int, int, int, int]]] = {
 
 
 class PreActBlock(nn.Module):
-    """BN, ReLU, 3x3, BN, ReLU, dropout, 3x3, beside a shortcut: (n, c, h, w) -> (n, d, h/stride, w/stride).
+    """A basic block. Branch: BN, ReLU, 3x3, BN, ReLU, dropout, 3x3.
 
-    Where shapes differ, the shortcut is a 1x1 convolution of the first activation, else the raw input.
+    (n, c, h, w) -> (n, d, h/stride, w/stride). Where shapes differ, the shortcut is a 1x1 convolution of the first
+    activation, else it is the raw input.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, dropout: float, bias: bool) -> None:
@@ -43,9 +44,10 @@ class PreActBlock(nn.Module):
 
 
 class PreActBottleneck(nn.Module):
-    """Three of BN, ReLU, convolution (1x1, 3x3, 1x1 to four times the width), beside a shortcut as in `PreActBlock`.
+    """A bottleneck block. Branch: BN, ReLU and a convolution, three times (1x1, 3x3, 1x1 to four times the width).
 
-    (n, c, h, w) -> (n, 4 * width, h/stride, w/stride). Dropout comes before the last convolution.
+    (n, c, h, w) -> (n, 4 * width, h/stride, w/stride). Dropout comes before the last convolution. The shortcut is that
+    of `PreActBlock`.
     """
 
     def __init__(self, in_channels: int, width: int, stride: int, dropout: float) -> None:
@@ -71,24 +73,24 @@ class PreActBottleneck(nn.Module):
 
 
 class PreActResNet(StagedClassifier):
-    """Pre-activation ResNet for small images: 3x3 stem, four stages of 1, 2, 4, 8 times the width, pooling, linear.
+    """Pre-activation ResNet for small images: 3x3 stem, four stages of 1, 2, 4 and 8 times the width, pooling, linear.
 
-    As in the widely used CIFAR implementation (kuangliu/pytorch-cifar) and the released code of Manifold Mixup: no
-    BatchNorm and ReLU between the last block and the global average pooling, and torch's default initialisation.
-    PreActResNet-18 with 10 classes on RGB has 11,171,146 parameters.
+    It follows the widely used CIFAR implementation (kuangliu/pytorch-cifar) and the released code of Manifold Mixup.
+    Both have no BatchNorm and ReLU between the last block and the global average pooling, and use torch's default
+    initialisation. PreActResNet-18 with 10 classes on RGB has 11,171,146 parameters.
 
     Args:
-        depth: 18 or 34 (basic blocks), 50, 101 or 152 (bottlenecks).
+        depth: 18 or 34 (basic blocks), or 50, 101 or 152 (bottleneck blocks).
         num_classes: number of logits.
-        channels: of the images, which may have any size from 8 pixels up.
-        width: channels of the first stage (of a bottleneck's inner convolutions there).
+        channels: channels of the images. Their size may be anything from 8 pixels up.
+        width: channels of the first stage, or of the inner convolutions there for bottleneck blocks.
         dropout: probability, in [0, 1), before the last convolution of each block. The paper compares dropout on this
-            network (Section 5.1) without saying where it stands; this is its place in Wide ResNets.
-        stem_stride: 2 halves the image at once, as the released code does for Tiny ImageNet.
+            network (Section 5.1) and does not say where it is applied. This is its place in Wide ResNets.
+        stem_stride: 2 halves the image in the stem, as the released code does for Tiny ImageNet.
 
     Attributes:
         stages: {"1": "stage1", "h1": "stage1", ..., "4": "stage4", "features": "pool"}: the outputs of whole residual
-            stages, and the pooled features before the linear map; each fires once in a forward.
+            stages, and the pooled features before the linear layer. Each runs once in a forward.
 
     Raises:
         UserError: for a depth or a setting that does not fit.

@@ -37,7 +37,7 @@ class StagedClassifier(nn.Sequential):
         """Return the pooled features before the linear layer, for images in [-1, 1].
 
         Raises:
-            UserError: if the images have another number of channels or another type than the network was built for.
+            UserError: for images of another number of channels or type than the network was built for.
         """
         if x.dim() != 4 or x.shape[1] != self.channels or not x.is_floating_point():
             raise UserError(

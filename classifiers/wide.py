@@ -9,23 +9,24 @@ from mmgan.networks.checks import require_positive
 
 
 class WideResNet(StagedClassifier):
-    """Wide ResNet: 3x3 stem of 16 channels, three stages of 16k, 32k, 64k channels, BN, ReLU, pooling, linear.
+    """Wide ResNet: 3x3 stem of 16 channels, three stages of 16k, 32k and 64k channels, BN, ReLU, pooling, linear.
 
-    As the authors' code: the first convolution of a block strides, dropout stands between the two, weights start normal
-    with He's deviation over fan-out. WRN-28-10 with 10 classes on RGB has 36,479,194 parameters.
+    As in the authors' code, the first convolution of a block has the stride, dropout comes between the two
+    convolutions, and weights start normal with He's deviation over fan-out. WRN-28-10 with 10 classes on RGB has
+    36,479,194 parameters.
 
     Args:
-        depth: 6 n + 4 for n blocks a stage.
-        widen_factor: k.
+        depth: 6 n + 4 for n blocks per stage.
+        widen_factor: the factor k of the widths above.
         num_classes: number of logits.
-        channels: of the images, which may have any size from 4 pixels up.
+        channels: channels of the images. Their size may be anything from 4 pixels up.
         dropout: probability, in [0, 1).
-        bias: biased convolutions, as in the released code of Manifold Mixup.
-        stem_stride: 2 halves the image at once, as the released code does for Tiny ImageNet.
+        bias: give the convolutions a bias, as in the released code of Manifold Mixup.
+        stem_stride: 2 halves the image in the stem, as the released code does for Tiny ImageNet.
 
     Attributes:
         stages: {"1": "stage1", "h1": "stage1", ..., "3": "stage3", "features": "pool"}: the outputs of whole residual
-            stages, and the pooled features before the linear map; each fires once in a forward.
+            stages, and the pooled features before the linear layer. Each runs once in a forward.
 
     Raises:
         UserError: for a depth or a setting that does not fit.
@@ -42,7 +43,7 @@ class WideResNet(StagedClassifier):
         stem_stride: int = 1,
     ) -> None:
         if depth < 10 or (depth - 4) % 6:
-            raise UserError(f"there is no WideResNet of depth {depth}: choose 6 n + 4, as 10, 16, 22, 28 or 40")
+            raise UserError(f"there is no WideResNet of depth {depth}: choose 6 n + 4, such as 10, 16, 22, 28 or 40")
         require_positive(num_classes=num_classes, channels=channels, widen_factor=widen_factor, stem_stride=stem_stride)
         super().__init__(channels)
         self.stem = conv(channels, 16, 3, stem_stride, bias)

@@ -1,4 +1,4 @@
-"""Networks that judge images: Miyato's SN-ResNet and SN-DCGAN discriminators. They know nothing of mixing."""
+"""Miyato's SN-ResNet and SN-DCGAN discriminators. They do not know about mixing."""
 
 from typing import Literal
 
@@ -19,10 +19,10 @@ def build_discriminator(
     spectral: Spectral = "all",
     shortcuts: Shortcuts = "needed",
 ) -> ResNetDiscriminator | DCGANDiscriminator:
-    """The discriminator of this architecture for images (n, channels, image_size, image_size).
+    """Build the discriminator of this architecture for images (n, channels, image_size, image_size).
 
-    The arguments are those of `ResNetDiscriminator` and `DCGANDiscriminator`; `pool`, `shortcuts` and spectral
-    "partial" are for "resnet" alone.
+    The arguments are those of `ResNetDiscriminator` and `DCGANDiscriminator`. Only "resnet" takes `pool`, `shortcuts`
+    and spectral "partial".
 
     Raises:
         UserError: for an unknown arch, or a size or setting that does not fit it.

@@ -10,16 +10,17 @@ from torch.nn.utils.parametrizations import spectral_norm
 from mmgan.networks.initialisation import glorot_conv
 from mmgan.networks.rescaling import HalvingConv
 
-# which weights are spectrally normalised: "partial" leaves out the shortcuts of blocks that keep the size
+# Which weights are spectrally normalised. "partial" leaves out the shortcuts of blocks that keep the size.
 Spectral = Literal["all", "partial", "none"]
-# which blocks have a 1x1 convolution in their shortcut: those where shapes differ, or all
+# Which blocks have a 1x1 convolution in their shortcut: those where shapes differ, or all.
 Shortcuts = Literal["needed", "all"]
 
 
 class FirstBlock(nn.Module):
-    """3x3, ReLU, 3x3, halve, beside halve, 1x1: no activation on the raw image, and the shortcut halves first.
+    """The first residual block. Branch: 3x3, ReLU, 3x3, halve. Shortcut: halve, 1x1.
 
-    (n, in_channels, h, w) -> (n, out_channels, h/2, w/2).
+    (n, in_channels, h, w) -> (n, out_channels, h/2, w/2). There is no activation on the raw image, and the shortcut
+    halves first.
     """
 
     def __init__(self, in_channels: int, out_channels: int, spectral: Spectral) -> None:
@@ -36,10 +37,11 @@ class FirstBlock(nn.Module):
 
 
 class Block(nn.Module):
-    """ReLU, 3x3, ReLU, 3x3, beside a shortcut; both are halved after their convolutions if `down`.
+    """A later residual block. Branch: ReLU, 3x3, ReLU, 3x3.
 
-    (n, in_channels, h, w) -> (n, out_channels, h', w'). The first convolution keeps the number of channels, as in the
-    authors' code. The shortcut is a 1x1 convolution where shapes differ or `shortcuts` is "all", else the identity.
+    (n, in_channels, h, w) -> (n, out_channels, h', w'). If `down`, branch and shortcut halve after their convolutions.
+    The first convolution keeps the number of channels, as in the authors' code. The shortcut is a 1x1 convolution where
+    shapes differ or `shortcuts` is "all", else the identity.
     """
 
     def __init__(

@@ -14,21 +14,22 @@ _WIDTH = 64
 
 
 class DCGANDiscriminator(nn.Sequential):
-    """Three pairs of a 3x3 and a halving 4x4 convolution, one 3x3, each with a leaky ReLU of slope 0.1, then linear.
+    """The DCGAN discriminator: three pairs of a 3x3 and a halving 4x4 convolution, then one 3x3, then a linear layer.
 
-    The table gives 32 and 48 pixels; the ladder fits any multiple of 8, and the linear map sees (image_size / 8)^2
-    positions. Weights start normal with deviation 0.02, as in DCGAN (arXiv 1511.06434); the table says nothing of it.
+    A leaky ReLU of slope 0.1 follows each convolution. The table gives 32 and 48 pixels. The same layers fit any
+    multiple of 8, and the linear layer sees (image_size / 8)^2 positions. Weights start normal with deviation 0.02, as
+    in DCGAN (arXiv 1511.06434); the table does not state the initialisation.
 
     Args:
         image_size: 16, 32, 48, 64 or 128 pixels.
-        channels: of the images.
-        width: channels of the first pair; the next have 2, 4 and, last, 8 times as many. Default: the table's, 64.
+        channels: channels of the images.
+        width: channels of the first pair. The later ones have 2, 4 and 8 times as many. Default: the table's 64.
         spectral: weights under spectral normalisation: "all" or "none".
 
     Attributes:
         stages: {"1": "block1", "h1": "block1", ..., "4": "block4"}: the three pairs and the last 3x3, each after its
-            nonlinearity; each fires once in a forward.
-        image_size, channels: what the network was built for.
+            nonlinearity. Each runs once in a forward.
+        image_size, channels: size and channels of the images that the network was built for.
 
     Raises:
         UserError: for an image size or a setting that does not fit.
@@ -62,7 +63,7 @@ class DCGANDiscriminator(nn.Sequential):
         self.stages = {f"{alias}{i}": f"block{i}" for i in range(1, 5) for alias in ("", "h")}
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """Logits, larger for more real, of images in [-1, 1].
+        """Return the logits of images in [-1, 1]. A larger logit means more real.
 
         Raises:
             UserError: for images of another shape or type than the network was built for.

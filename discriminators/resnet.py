@@ -30,27 +30,27 @@ _LADDERS = {
 
 
 class ResNetDiscriminator(nn.Sequential):
-    """The ResNet discriminator of Miyato et al. 2018: blocks, ReLU, global pooling, linear; the stages in their order.
+    """The ResNet discriminator of Miyato et al. 2018: blocks, ReLU, global pooling, linear layer.
 
-    Ladders: Table 4 for 32 pixels, Table 5 for 48, Table 6 for 128; 64 as the authors' code has it. That code's linear
-    map has no bias at 32 pixels and one at 64 and 128; so here (48 goes with the larger ones). At 16 pixels it is the
-    network for 32 with the second halving left out, so that the pooling sums the same 8x8 positions. 1,053,824
-    parameters at 32x32 RGB with the defaults.
+    The blocks follow Table 4 at 32 pixels, Table 5 at 48, Table 6 at 128 and the authors' code at 64. In that code the
+    linear layer has no bias at 32 pixels and has one at 64 and 128. The same holds here, and 48 has one too. At 16
+    pixels it is the network for 32 without the second halving, so the pooling sums the same 8x8 positions. It has
+    1,053,824 parameters at 32x32 RGB with the defaults.
 
     Args:
         image_size: 16, 32, 48, 64 or 128 pixels.
-        channels: of the images.
-        width: channels after the first block; later blocks have multiples of it. Default: the reference's, 128 at 16
-            and 32 pixels, 64 above.
-        pool: "sum" as the reference, "mean" as the released code of Manifold Mixup.
-        spectral: weights under spectral normalisation: "all" as the reference; "partial" leaves out the shortcuts of
-            blocks that keep the size, as the released code of Manifold Mixup; "none".
-        shortcuts: blocks with a 1x1 convolution in their shortcut: "needed" where shapes differ, as the reference;
-            "all" as the released code of Manifold Mixup.
+        channels: channels of the images.
+        width: channels after the first block. Later blocks have multiples of it. Default: the reference's 128 at 16
+            and 32 pixels, and 64 above.
+        pool: "sum" as in the reference, or "mean" as in the released code of Manifold Mixup.
+        spectral: weights under spectral normalisation: "all" as in the reference; "partial" leaves out the shortcuts
+            of blocks that keep the size, as in the released code of Manifold Mixup; or "none".
+        shortcuts: blocks with a 1x1 convolution in their shortcut: "needed" where shapes differ, as in the reference;
+            or "all" as in the released code of Manifold Mixup.
 
     Attributes:
-        stages: {"1": "block1", "h1": "block1", "2": "block2", ...}, each fires once in a forward.
-        image_size, channels: what the network was built for.
+        stages: {"1": "block1", "h1": "block1", "2": "block2", ...}. Each runs once in a forward.
+        image_size, channels: size and channels of the images that the network was built for.
 
     Raises:
         UserError: for an image size or a setting that does not fit.
@@ -87,7 +87,7 @@ class ResNetDiscriminator(nn.Sequential):
         self.stages = {f"{alias}{i}": f"block{i}" for i in numbers for alias in ("", "h")}
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """Logits, larger for more real, of images in [-1, 1].
+        """Return the logits of images in [-1, 1]. A larger logit means more real.
 
         Raises:
             UserError: for images of another shape or type than the network was built for.

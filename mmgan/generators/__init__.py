@@ -1,4 +1,4 @@
-"""Generators that match the discriminators: Miyato's ResNet and DCGAN generators. They are never mixed."""
+"""Miyato's ResNet and DCGAN generators, which match the discriminators. Generators are never mixed."""
 
 from typing import Literal
 
@@ -18,9 +18,9 @@ def build_generator(
     latent_dim: int = 128,
     shortcuts: Literal["learned", "nearest"] = "learned",
 ) -> Generator:
-    """The generator that matches `build_discriminator` of the same arch, image size and channels.
+    """Build the generator that matches `build_discriminator` of the same arch, image size and channels.
 
-    The arguments are those of `ResNetGenerator` and `DCGANGenerator`; shortcuts are for "resnet" alone.
+    The arguments are those of `ResNetGenerator` and `DCGANGenerator`. Only "resnet" takes shortcuts.
 
     Raises:
         UserError: for an unknown arch, or a size or setting that does not fit it.

@@ -17,13 +17,13 @@ _WIDTH = 64
 class DCGANGenerator(Generator):
     """The standard CNN generator of Miyato et al. 2018, Table 3: three 4x4 transposed convolutions, then one 3x3.
 
-    The table gives 32 and 48 pixels; the ladder fits any multiple of 8. Weights start normal with deviation 0.02, as
-    in DCGAN (arXiv 1511.06434); the table says nothing of it.
+    The table gives 32 and 48 pixels. The same layers fit any multiple of 8. Weights start normal with deviation 0.02,
+    as in DCGAN (arXiv 1511.06434); the table does not state the initialisation.
 
     Args:
         image_size: 16, 32, 48, 64 or 128 pixels.
-        channels: of the images.
-        width: channels before the last convolution; the linear map yields 8 times as many. Default: the table's, 64.
+        channels: channels of the images.
+        width: channels before the last convolution. The linear layer yields 8 times as many. Default: the table's 64.
         latent_dim: length of a latent vector.
 
     Raises:

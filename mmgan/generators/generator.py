@@ -1,4 +1,4 @@
-"""What every generator of this project is."""
+"""The base class of this project's generators."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from mmgan.errors import UserError
 
 
 class Generator(nn.Sequential):
-    """Latents in, images in [-1, 1] out. The stages are submodules in their order.
+    """Map latents to images in [-1, 1]. The stages are submodules in order.
 
     Attributes:
         latent_dim: length of a latent vector.
@@ -18,7 +18,7 @@ class Generator(nn.Sequential):
         self.latent_dim = latent_dim
 
     def forward(self, z: Float[Tensor, "n z"]) -> Float[Tensor, "n c h w"]:
-        """Map latents (n, latent_dim), standard normal, to images (n, c, h, w) in [-1, 1].
+        """Map standard normal latents (n, latent_dim) to images (n, c, h, w) in [-1, 1].
 
         Raises:
             UserError: for latents of another shape.

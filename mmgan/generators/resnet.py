@@ -14,7 +14,7 @@ from mmgan.networks.checks import require_positive, require_size
 from mmgan.networks.initialisation import batch_norm, glorot_conv, glorot_linear
 from mmgan.networks.rescaling import DoublingConv
 
-# image size -> (side of the first feature map, channels there and after each doubling, in units of the width, width)
+# image size -> (side of the first feature map, channels there and after each doubling in units of the width, the width)
 _LADDERS: dict[int, tuple[int, tuple[int, ...], int]] = {
     16: (4, (1, 1, 1), 256),
     32: (4, (1, 1, 1, 1), 256),
@@ -25,10 +25,10 @@ _LADDERS: dict[int, tuple[int, tuple[int, ...], int]] = {
 
 
 class UpBlock(nn.Module):
-    """Residual block that doubles the side: BN, ReLU, nearest, 3x3, BN, ReLU, 3x3, beside a shortcut.
+    """A residual block that doubles the side. Branch: BN, ReLU, nearest upsampling, 3x3, BN, ReLU, 3x3.
 
-    (n, in_channels, h, w) -> (n, out_channels, 2h, 2w). The shortcut is a nearest upsampling, then a 1x1 convolution
-    if `learned`.
+    (n, in_channels, h, w) -> (n, out_channels, 2h, 2w). The shortcut is a nearest upsampling, followed by a 1x1
+    convolution if `learned`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, learned: bool) -> None:
@@ -53,17 +53,17 @@ class UpBlock(nn.Module):
 class ResNetGenerator(Generator):
     """The ResNet generator of Miyato et al. 2018, Tables 4 (32 pixels), 5 (48) and 6 (128).
 
-    64 pixels are as in the authors' code; 16 are the network for 32 with one block less. 4,276,739 parameters at 32x32
-    RGB with the defaults.
+    At 64 pixels it follows the authors' code. At 16 pixels it is the network for 32 with one block less. It has
+    4,276,739 parameters at 32x32 RGB with the defaults.
 
     Args:
         image_size: 16, 32, 48, 64 or 128 pixels.
-        channels: of the images.
-        width: channels after the last block; the blocks before have multiples of it. Default: the reference's, 256
-            at 16 and 32 pixels, 64 above.
+        channels: channels of the images.
+        width: channels after the last block. Earlier blocks have multiples of it. Default: the reference's 256 at 16
+            and 32 pixels, and 64 above.
         latent_dim: length of a latent vector. The released code of Manifold Mixup has 62, and width 128.
-        shortcuts: "learned" has a 1x1 convolution in every shortcut, as the reference; "nearest" only upsamples, as
-            the released code of Manifold Mixup does (it needs a ladder of constant width: 16 or 32 pixels).
+        shortcuts: "learned" has a 1x1 convolution in every shortcut, as in the reference. "nearest" only upsamples, as
+            in the released code of Manifold Mixup; it needs the same width in all blocks (16 or 32 pixels).
 
     Raises:
         UserError: for an image size or a setting that does not fit.

@@ -26,5 +26,5 @@ def glorot_linear(in_features: int, out_features: int, bias: bool = True) -> nn.
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """Build a BatchNorm with the reference's settings: Chainer's eps 2e-5 and decay 0.9, which is momentum 0.1 in torch."""
+    """Build a BatchNorm with the reference's settings: Chainer's eps 2e-5 and decay 0.9 (momentum 0.1 in torch)."""
     return nn.BatchNorm2d(channels, eps=2e-5, momentum=0.1)

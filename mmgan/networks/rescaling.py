@@ -1,7 +1,7 @@
 """Convolutions that change the size of the image.
 
-`HalvingConv` and `DoublingConv` fuse a convolution with the pooling or upsampling next to it. They equal the two separate
-steps up to rounding, at half the cost.
+`HalvingConv` and `DoublingConv` fuse a convolution with the pooling or upsampling next to it. They equal the two
+separate steps up to rounding, at half the cost.
 """
 
 import torch.nn.functional as F
@@ -13,9 +13,9 @@ class HalvingConv(nn.Conv2d):
     """A size-keeping 1x1 or 3x3 convolution, then a 2x2 average pooling: (n, c, h, w) -> (n, d, h/2, w/2).
 
     Both steps are linear, so the 3x3 case is computed as one 4x4 convolution of stride 2. Its kernel is the mean of the
-    3x3 kernel at its four positions (Karras et al. 2018, arXiv 1710.10196, "fused scale" in the authors' code). This takes
-    4 multiply-adds per channel pair and input pixel instead of 9. A 1x1 convolution is applied after the pooling, at a
-    quarter of its cost.
+    3x3 kernel placed at four positions (Karras et al. 2018, arXiv 1710.10196, "fused scale" in the authors' code). This
+    takes 4 multiply-adds per channel pair and input pixel instead of 9. A 1x1 convolution is applied after the pooling,
+    at a quarter of its cost.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,18 +35,18 @@ class DoublingConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.kernel_size == (1, 1):
             return F.interpolate(F.conv2d(x, self.weight, self.bias), scale_factor=2.0, mode="nearest")
-        # A transposed convolution takes its kernel mirrored, input channels first. The channels are swapped last, so that
-        # pooling sees the layout of the weights: in channels_last it is ten times as fast.
+        # A transposed convolution takes its kernel mirrored, input channels first. The channels are swapped last, so
+        # that pooling sees the layout of the weights: in channels_last it is ten times as fast.
         kernel = F.avg_pool2d(self.weight.flip(2, 3), 2, stride=1, padding=1, divisor_override=1)  # (d, c, 4, 4)
         return F.conv_transpose2d(x, kernel.transpose(0, 1), self.bias, stride=2, padding=1)
 
 
 class StridedPointwise(nn.Conv2d):
-    """A strided 1x1 convolution that selects its positions first: (n, c, h, w) -> (n, d, ceil(h/stride), ceil(w/stride)).
+    """A strided 1x1 convolution that selects its positions first.
 
-    It computes what nn.Conv2d computes, and works around a crash. In oneDNN 3.13 (torch 2.15 on CPUs) the weight gradient
-    of a strided 1x1 convolution in channels_last writes out of bounds, with at most 8 channels in and 16 out at 48x48 and
-    larger. The process then dies.
+    (n, c, h, w) -> (n, d, ceil(h/stride), ceil(w/stride)). It equals nn.Conv2d and works around a crash. In oneDNN 3.13
+    (torch 2.15 on CPUs) the weight gradient of a strided 1x1 convolution in channels_last writes past its memory. This
+    happens with at most 8 channels in and 16 out, at 48x48 and more, and the process dies.
     """
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:

@@ -30,7 +30,7 @@ def build_network(config: ClassifierConfig, classes: int, channels: int, size: i
     if net.arch.startswith("preactresnet"):
         if net.depth is not None:
             raise UserError(
-                f"--depth is no setting of {net.arch}, whose name has it; where the configuration sets it,"
+                f"--depth is not a setting of {net.arch}, whose name has it; where the configuration sets it,"
                 " --depth null leaves it out"
             )
         family, depth = "preactresnet", int(net.arch.removeprefix("preactresnet"))  # type: ignore[assignment]

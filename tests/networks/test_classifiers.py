@@ -244,17 +244,17 @@ def test_wide_resnet_starts_with_he_normal_weights() -> None:
     [
         ({"arch": "vgg"}, "'vgg' is unknown: choose preactresnet, wideresnet or mlp"),
         ({"arch": "preactresnet", "depth": 20}, "no PreActResNet of depth 20"),
-        ({"arch": "preactresnet", "widen_factor": 2}, "widen_factor is no setting of preactresnet"),
+        ({"arch": "preactresnet", "widen_factor": 2}, "widen_factor is not a setting of preactresnet"),
         ({"arch": "preactresnet", "width": 0}, "width is 0"),
         ({"arch": "preactresnet", "num_classes": 0}, "num_classes is 0"),
         ({"arch": "preactresnet", "image_size": 4}, "at least 8 pixels"),
         ({"arch": "wideresnet", "depth": 27}, "no WideResNet of depth 27"),
-        ({"arch": "wideresnet", "width": 64}, "width is no setting of wideresnet"),
+        ({"arch": "wideresnet", "width": 64}, "width is not a setting of wideresnet"),
         ({"arch": "mlp"}, "widths is empty"),
         ({"arch": "mlp", "widths": [4, 0]}, "narrowest_width is 0"),
-        ({"arch": "mlp", "widths": [4], "bottleneck": 2}, "bottleneck 2 is no hidden layer"),
+        ({"arch": "mlp", "widths": [4], "bottleneck": 2}, "bottleneck 2 is not a hidden layer"),
         ({"arch": "mlp", "widths": [4], "input_noise": -0.1}, "input_noise is -0.1"),
-        ({"arch": "mlp", "widths": [4], "bias": True}, "bias is no setting of mlp"),
+        ({"arch": "mlp", "widths": [4], "bias": True}, "bias is not a setting of mlp"),
     ],
 )
 def test_builder_refuses(settings: dict[str, object], message: str) -> None:
