@@ -1,1 +1,1 @@
-"""What the README's speed table is made from: `python benchmarks/run.py` measures all of it."""
+"""Benchmarks for the speed table of the README. `python benchmarks/run.py` measures all of it."""

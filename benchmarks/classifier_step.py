@@ -1,4 +1,4 @@
-"""What mixing costs a classifier's training step: --mix 1,2,pixel against none, in the trainer's own loop."""
+"""Cost of mixing in a classifier's training step: --mix 1,2,pixel against none, in the trainer's own loop."""
 
 import torch
 
@@ -28,7 +28,7 @@ def measure(device: str, quick: bool) -> list[Row]:
 
 
 class Block:
-    """So many steps of the trainer's loop on noise."""
+    """A fixed number of steps of the trainer's loop, on noise."""
 
     def __init__(
         self, layers: str, device: str, batch_size: int, width: int, steps: int, classes: int = 10, image_size: int = 32
@@ -48,7 +48,7 @@ class Block:
         self.device, self.classes, self.runs = device, classes, 0
 
     def run(self) -> None:
-        """One epoch; each run draws other layers, the same for all blocks. Its last line waits for the device."""
+        """Run one epoch. Each run draws new layers, the same for all blocks. Its last metrics wait for the device."""
         self.state.step = 0
         self.runs += 1
         train_classifier(

@@ -1,4 +1,4 @@
-"""How long the commands' --help takes: each in a process of its own."""
+"""Time of the commands' --help, each in its own process."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ HELP: dict[str, tuple[list[str], float]] = {"mmgan --help": ([], 1.0), "mmgan tr
 
 
 def measure(device: str, quick: bool) -> list[Row]:
-    """The rows of this part."""
+    """Return the rows of this part."""
 
     def helping(words: list[str]) -> None:
         subprocess.run([sys.executable, "-m", "mmgan", *words, "--help"], check=True, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Images out of the data pipeline: against torchvision's transforms in a DataLoader, and as a share of a step."""
+"""Speed of the data pipeline, against torchvision's transforms in a DataLoader and as a share of a step."""
 
 from collections.abc import Callable, Iterator
 
@@ -25,18 +25,18 @@ PADDING = 4
 
 
 def measure(device: str, quick: bool) -> list[Row]:
-    """The rows of this part."""
+    """Return the rows of this part."""
     return [_against_torchvision(device, quick), _share_of_a_step(device, quick)]
 
 
 def colour_noise(count: int) -> Images:
-    """Random images, 32x32 RGB."""
+    """Make random 32x32 RGB images."""
     pixels = numpy_stream(0, "benchmark").integers(0, 256, (count, 3, 32, 32), "uint8")
     return make_images("noise", "train", torch.from_numpy(pixels), torch.arange(count) % 10, tuple("0123456789"))
 
 
 class PillowImages(Dataset[tuple[Tensor, int]]):
-    """As torchvision's CIFAR10 gives them, through the transforms of its reference scripts."""
+    """Images as torchvision's CIFAR10 yields them, with the transforms of its reference scripts."""
 
     def __init__(self, images: Images) -> None:
         self.pixels = images.pixels.permute(0, 2, 3, 1).numpy()  # (n, h, w, c)
@@ -68,7 +68,7 @@ def _against_torchvision(device: str, quick: bool) -> Row:
         num_workers=2,
         persistent_workers=True,
         pin_memory=device == "cuda",
-        generator=torch.Generator(),  # else each epoch would draw from the global one
+        generator=torch.Generator(),  # otherwise each epoch would draw from the global generator
     )
 
     def read_loader() -> None:
@@ -123,14 +123,14 @@ def _reader(batches: Batches, steps: int) -> Callable[[], None]:
 
 
 def _gan_digits(device: str, steps: int) -> tuple[int, Callable[[], None]]:
-    """configs/gan/digits.yaml on noise: its networks, batch and n_dis."""
+    """Train configs/gan/digits.yaml on noise, with its networks, batch size and n_dis."""
     gan = Gan(device, 32, image_size=16, channels=1, d_width=32, g_width=32, latent_dim=32, n_dis=1)
     state, batches, accelerator = gan.state(), gan.batches(), Accelerator(cpu=device == "cpu")
     return gan.batch_size, lambda: gan.train(state, batches, accelerator, steps)
 
 
 def _classifier_digits(device: str, steps: int) -> tuple[int, Callable[[], None]]:
-    """configs/classifier/digits.yaml, without mixing; an epoch of just so many steps at a time."""
+    """Train configs/classifier/digits.yaml without mixing, one epoch of `steps` steps per call."""
     config, _ = parse_config(
         ClassifierConfig,
         ["--epochs", "1"],

@@ -1,4 +1,4 @@
-"""What mixing costs a discriminator's step, and a whole GAN iteration against the same trained the usual way."""
+"""Cost of mixing in a discriminator's step, and of a whole GAN iteration against the usual way of training it."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from mmgan.training.guard import Guard
 TARGETS = {"pixel": 1.57, "1": 1.28, "2": 1.13}
 AVERAGE_TARGET = 1.32
 BOUNDS = {"pixel": 1.50, "1": 1.28, "2": 1.12}
-"""Multiply-adds of the step with rows appended at the layer, over those of the step without."""
+"""Multiply-adds of a step with rows appended at the layer, divided by those of a step without mixing."""
 
 
 def measure(device: str, quick: bool) -> list[Row]:
@@ -23,7 +23,7 @@ def measure(device: str, quick: bool) -> list[Row]:
 
 
 def discriminator_rows(device: str, quick: bool) -> list[Row]:
-    """The trainer's own step at each layer against none: reference network, fakes at hand."""
+    """Time the trainer's own step at each layer against none, on the reference network with ready-made fakes."""
     gan = Gan(device, batch_size=4, d_width=16, g_width=16) if quick else Gan(device, batch_size=64)
     steps = {layer: discriminator_calls(gan, layer) for layer in ("none", *TARGETS)}
     timings = alternate(steps, repetitions=3 if quick else 13, device=device)
@@ -46,7 +46,7 @@ def discriminator_rows(device: str, quick: bool) -> list[Row]:
 
 
 def discriminator_calls(gan: Gan, layer: str) -> Callable[[], None]:
-    """One step of the discriminator, its plan drawn, as the training loop takes it."""
+    """Return a call for one discriminator step of the training loop, with the drawing of its plan."""
     state, mix = gan.state("none" if layer == "none" else layer), mix_of(layer)
     guard = Guard("discriminator", state.discriminator, state.opt_d, Accelerator(cpu=gan.device == "cpu"), 0.0)
     real, _ = gan.batches().batch(0)
@@ -62,7 +62,7 @@ def discriminator_calls(gan: Gan, layer: str) -> Callable[[], None]:
 
 
 def iteration_rows(device: str, quick: bool) -> list[Row]:
-    """n_dis discriminator steps and the generator's, both reference networks, by the trainer's own loop."""
+    """Time n_dis discriminator steps and one generator step of the reference networks in the trainer's own loop."""
     gan = Gan(device, batch_size=4, d_width=16, g_width=16) if quick else Gan(device, batch_size=64)
     timings = iteration_timings(gan, repetitions=3 if quick else 4)
     speedup = timings.ratio("usual", "ours")

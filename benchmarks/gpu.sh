@@ -1,6 +1,6 @@
 #!/bin/sh
-# The table of figures on a CUDA machine, timed by CUDA's events; its JSON goes beside the others in benchmarks/results.
-# DEVICE=cpu QUICK=1 tries the script without a GPU.  MACHINE names the JSON.  Further words go to benchmarks/run.py.
+# Measure the speed table on a CUDA machine, timed by CUDA's events. Its JSON goes to benchmarks/results.
+# DEVICE=cpu QUICK=1 tries the script without a GPU. MACHINE names the JSON. Further arguments go to benchmarks/run.py.
 set -eu
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}

@@ -1,4 +1,4 @@
-"""A file of random Inception weights of the right form: what its arithmetic costs does not depend on their values."""
+"""Random Inception weights in the right file format. The cost of Inception's arithmetic does not depend on them."""
 
 from pathlib import Path
 from unittest import mock
@@ -11,7 +11,7 @@ from mmgan.draws import global_stream
 
 
 def write_random_weights(path: Path) -> Path:
-    """A state dict that torch-fidelity takes for the FID Inception's; no download."""
+    """Write a state dict that torch-fidelity loads as the FID Inception's, without a download."""
     download = "torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url"
     with (
         global_stream(0, "inception-weights"),
@@ -21,6 +21,6 @@ def write_random_weights(path: Path) -> Path:
         network = FeatureExtractorInceptionV3("random", ["2048", "logits_unbiased"])
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight)  # with the default one features vanish in the depth
+                nn.init.kaiming_normal_(module.weight)  # with the default initialisation the features vanish with depth
     torch.save(network.state_dict(), path)
     return path

@@ -1,4 +1,4 @@
-"""Memory of scoring 50,000 samples against 50,000 real images, 2,048 features each: a process of its own."""
+"""Memory of scoring 50,000 samples against 50,000 real images with 2,048 features each, in its own process."""
 
 import json
 import re
@@ -20,7 +20,7 @@ DIMS = 2048
 
 
 def measure(device: str, quick: bool) -> list[Row]:
-    """The row of this part."""
+    """Return the row of this part."""
     count, dims = (500, 64) if quick else (COUNT, DIMS)
     command = [sys.executable, "-m", "benchmarks.memory", str(count), str(dims), device]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -36,7 +36,7 @@ def measure(device: str, quick: bool) -> list[Row]:
 
 
 class Projection(nn.Module):
-    """Features and 10 logits at little cost."""
+    """A cheap network with features and 10 logits."""
 
     def __init__(self, dims: int) -> None:
         super().__init__()
@@ -49,14 +49,14 @@ class Projection(nn.Module):
 
 
 def peak() -> int:
-    """Bytes that this process has held at most. Linux's own count: getrusage's begins with what the parent had held."""
+    """Return the peak memory of this process in bytes, by Linux's count. That of getrusage starts at the parent's."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return 1024 * int(found[1])
 
 
 def score(count: int, dims: int, device: str) -> dict[str, int | str]:
-    """Score a small generator, the real images in memory too, as a training run does; no cache."""
+    """Score a small generator as a training run does, with the real images in memory and without a cache."""
     with global_stream(0, "init"):
         generator = build_generator("resnet", 32, 3, 16, 32).to(device)
         extractor = NetworkExtractor(Projection(dims), "projection", "features", 32, 3, device)

@@ -1,4 +1,4 @@
-"""What mixing costs where nothing is mixed: a plain forward through `Mixed`; and the drawing of a plan."""
+"""Cost of `Mixed` where nothing is mixed (a plain forward), and of drawing a plan."""
 
 from collections.abc import Callable
 

@@ -1,9 +1,9 @@
-"""The share of a training step that is neither network, optimizer nor spectral norm, by torch's profiler.
+"""The share of a training step outside networks, optimizers and spectral norms, measured by torch's profiler.
 
-Counted as network: the forwards of G and of D without what its taps do (spectral norms run inside D), and the backward
-without the nodes that mixing put into the graph. The optimizers' steps are marked by torch. What is left of the step's
-time is the loop's: data, latents, plans, mixing, losses, the guard and the metrics. The profiler slows small operations
-most, so that the share is rather too high.
+The network's part is the forwards of G and D without the work of the taps (spectral norms run inside D), and the
+backward without the graph nodes of mixing. torch marks the optimizers' steps. The rest of the step's time belongs to
+the loop: data, latents, plans, mixing, losses, the guard and the metrics. The profiler slows small operations most, so
+the share is rather too high.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from mmgan.mixing.taps import Call
 
 STEP, NETWORK, MIXING = "step", "network", "mixing"
 MIXING_NODES = ("IndexSelectBackward", "LerpBackward", "CatBackward")
-"""Nodes of the graph that interpolation and appending make; our networks make none of these kinds."""
+"""Kinds of graph nodes that interpolation and appending create. Our networks create none of these kinds."""
 
 
 def measure(device: str, quick: bool) -> list[Row]:
@@ -29,9 +29,12 @@ def measure(device: str, quick: bool) -> list[Row]:
     digits = Gan(device, 32, image_size=16, channels=1, d_width=32, g_width=32, latent_dim=32, n_dis=1)
     return [
         _row(
-            f"neither network nor optimizer in a GAN iteration, SN-ResNets {reference.d_width} wide", reference, 1, 3.0
+            f"share of a GAN iteration outside networks and optimizers, SN-ResNets {reference.d_width} wide",
+            reference,
+            1,
+            3.0,
         ),
-        _row("the same of configs/gan/digits.yaml, the smallest preset", digits, 2 if quick else 25, None),
+        _row("the same share for configs/gan/digits.yaml, the smallest preset", digits, 2 if quick else 25, None),
     ]
 
 
@@ -41,7 +44,7 @@ def _row(what: str, gan: Gan, steps: int, at_most: float | None) -> Row:
 
 
 def share_of_loop(gan: Gan, steps: int) -> dict[str, float]:
-    """The parts of a training step, as shares that add up to 1."""
+    """Return the parts of a training step as shares that add up to 1."""
     state, batches, accelerator = gan.state(), gan.batches(), Accelerator(cpu=gan.device == "cpu")
     gan.train(state, batches, accelerator)
     _label(state)
@@ -84,5 +87,5 @@ def _node(*kinds: str) -> tuple[str, ...]:
 
 
 def _time(events: list[FunctionEvent], which: Callable[[str], bool]) -> float:
-    """Microseconds of all events of these names, what they call included."""
+    """Return the microseconds of all events of these names, including the calls inside them."""
     return float(sum(event.cpu_time_total for event in events if which(event.name)))

@@ -1,6 +1,6 @@
-"""What bf16, channels_last and torch.compile gain, each by itself, on training steps of the reference networks.
+"""Speed-up by bf16, channels_last and torch.compile, each by itself, on training steps of the reference networks.
 
-That each computes what float32 in eager mode does is tested in tests/benchmarks/test_flags.py.
+That each computes the same as float32 in eager mode is tested in tests/benchmarks/test_flags.py.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ def measure(device: str, quick: bool) -> list[Row]:
         "plain": network_steps(gan),
         "channels_last": network_steps(gan, layout=torch.channels_last),
         "bf16": network_steps(gan, bf16=True),
-        "compile": network_steps(gan, compiled=not quick),  # compiling takes longer than all the rest of a quick look
+        "compile": network_steps(gan, compiled=not quick),  # compiling takes longer than the rest of a quick run
     }
     timings = alternate(calls, repetitions=3 if quick else 5, device=device, warmup=2)
     setting = f"a step of D mixed at {LAYER} and one of G, SN-ResNets {gan.d_width} wide, batch {gan.batch_size}"
     return [
         row_of(
-            f"{flag}: how many times faster than contiguous float32 in eager mode; {setting}",
+            f"{flag}: speed-up over contiguous float32 in eager mode; {setting}",
             timings.ratio("plain", flag),
             "x",
             detail={"cpu": timings.cpu_ratio("plain", flag).value},
@@ -44,7 +44,7 @@ def measure(device: str, quick: bool) -> list[Row]:
 def network_steps(
     gan: Gan, layout: torch.memory_format = torch.contiguous_format, bf16: bool = False, compiled: bool = False
 ) -> Callable[[], None]:
-    """A step of the discriminator and one of the generator, as the training loop takes them."""
+    """Return a call for one discriminator step and one generator step of the training loop."""
     state, accelerator, b = gan.state(LAYER, layout), Alone(gan.device), gan.batch_size
     generator, discriminator, mix = state.generator, state.discriminator, mix_of(LAYER)
     if compiled:

@@ -1,7 +1,7 @@
-"""Two processes against one at equal global batch, launched in alternation: one with two threads, two with one each.
+"""Two processes with one thread each against one with two threads, at equal global batch, launched in alternation.
 
-What a process runs is this file as a module: `python -m benchmarks.processes DEVICE BATCH WIDTH STEPS`; the first
-process prints its seconds a GAN iteration.
+Each process runs this file as a module: `python -m benchmarks.processes DEVICE BATCH WIDTH STEPS`. The first process
+prints its seconds per GAN iteration.
 """
 
 import os
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def measure(device: str, quick: bool) -> list[Row]:
-    """Nothing on a CUDA machine with one GPU, which two processes would only share."""
+    """Return the row of this part, or none on a CUDA machine with one GPU, which two processes would share."""
     if device == "cuda" and torch.cuda.device_count() < 2:
         return []
     batch, width, steps, launches = (8, 8, 2, 1) if quick else (32, 64, 4, 2)
@@ -37,7 +37,7 @@ def measure(device: str, quick: bool) -> list[Row]:
 
 
 def launch(processes: int, settings: list[str]) -> float:
-    """Seconds an iteration takes in a run of so many processes, two threads in all."""
+    """Return the seconds per iteration of a run with `processes` processes and two threads in total."""
     environment = os.environ | {"OMP_NUM_THREADS": str(2 // processes)}
     if settings[0] == "cpu":
         environment |= {"ACCELERATE_USE_CPU": "1"}
@@ -57,7 +57,9 @@ def main() -> None:
     rank, processes = accelerator.process_index, accelerator.num_processes
     mine = make_batches(gan.images(), batch, seed=SEED, rank=rank, world_size=processes, device=accelerator.device)
     times: list[float] = []
-    note = Task(lambda step: times.append(time.perf_counter()), every=1)  # before it the losses are read: all is done
+    note = Task(
+        lambda step: times.append(time.perf_counter()), every=1
+    )  # the losses are read before this task, so all work is done
     gan.train(state, mine, accelerator, steps + 1, tasks=[note])
     if accelerator.is_main_process:
         print((times[-1] - times[0]) / steps)

@@ -1,4 +1,4 @@
-"""A row of the table of figures: what was measured, and whether it meets its target."""
+"""A row of the speed table: a measured figure and its target."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -8,15 +8,15 @@ from benchmarks.timing import Estimate
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. A part of the benchmarks is a module with `measure(device: str, quick: bool) -> list[Row]`.
+    """One figure. Each part of the benchmarks is a module with `measure(device: str, quick: bool) -> list[Row]`.
 
     Attributes:
-        what: was measured, in words, with its setting.
+        what: name of the figure, with its setting.
         value: the figure.
         unit: "x" for ratios, "ms", "s", "us", "%", "MB", ...
-        interval: that holds it in 95 of 100 cases, where it was estimated.
-        at_most, at_least: the target, one of them or neither.
-        detail: what else is kept in the JSON: sizes, repetitions, CPU times.
+        interval: the 95 % interval, or None if it was not estimated.
+        at_most, at_least: the target. At most one of them is set.
+        detail: further values for the JSON: sizes, repetitions, CPU times.
     """
 
     what: str
@@ -29,7 +29,7 @@ class Row:
 
     @property
     def verdict(self) -> Literal["met", "not met", "none"]:
-        """Of the figure against its target."""
+        """Whether the figure meets its target."""
         if self.at_most is None and self.at_least is None:
             return "none"
         low = -float("inf") if self.at_least is None else self.at_least
@@ -38,5 +38,5 @@ class Row:
 
 
 def row_of(what: str, estimate: Estimate, unit: str, *, scale: float = 1.0, **rest: Any) -> Row:
-    """The row of an estimate, times `scale` (1e3 for seconds in ms); `rest` are further fields of Row."""
+    """Make the row of an estimate times `scale` (1e3 for seconds in ms). `rest` are further fields of Row."""
     return Row(what, estimate.value * scale, unit, (estimate.low * scale, estimate.high * scale), **rest)

@@ -1,9 +1,9 @@
-"""All benchmarks: prints figures, targets and verdicts, and writes results/<machine>.json beside this file.
+"""Run all benchmarks, print figures, targets and verdicts, and write results/<machine>.json next to this file.
 
     python benchmarks/run.py [--quick] [--only gan_step,data] [--device cuda] [--threads 2] [--machine NAME]
 
-A part that takes figures adds them to those that the file holds already, so that parts can be measured one by one.
-Quick figures come from tiny settings and say only that everything runs: they go to results/quick.json.
+A part adds its figures to those already in the file, so parts can be measured one by one. Quick figures come from tiny
+settings. They only show that everything runs, and they go to results/quick.json.
 """
 
 import argparse
@@ -31,17 +31,17 @@ RESULTS = Path(__file__).parent / "results"
 
 def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny settings: whether it runs, not how fast it is")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
+    parser.add_argument("--quick", action="store_true", help="tiny settings, to check that it runs, not how fast")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts to measure, separated by commas")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--machine", help="what the JSON is named for; default: the processor or GPU")
+    parser.add_argument("--machine", help="name of the JSON file; default: the processor or GPU")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON and the plots")
     arguments = parser.parse_args(words)
     names = arguments.only.split(",")
     unknown = [name for name in names if name not in PARTS]
     if unknown:
-        parser.error(f"there is no part '{unknown[0]}': choose of {', '.join(PARTS)}")
+        parser.error(f"there is no part '{unknown[0]}': choose from {', '.join(PARTS)}")
     torch.set_num_threads(arguments.threads)
     machine = "quick" if arguments.quick else arguments.machine or machine_name(arguments.device)
     path = arguments.results / f"{machine}.json"
@@ -57,7 +57,7 @@ def main(words: list[str] | None = None) -> None:
 
 
 def save(path: Path, name: str, figures: list[dict[str, Any]], arguments: argparse.Namespace, seconds: float) -> None:
-    """Put a part's rows into the file, which may hold other parts'."""
+    """Put a part's rows into the file and keep the rows of other parts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = json.loads(path.read_text())["parts"] if path.exists() else {}
     parts = {**kept, name: figures}
@@ -74,18 +74,18 @@ def save(path: Path, name: str, figures: list[dict[str, Any]], arguments: argpar
 
 
 def as_json(row: Row, quick: bool) -> dict[str, Any]:
-    """The row with its verdict; a quick one has none."""
+    """Return the row with its verdict. A quick row has none."""
     return dataclasses.asdict(row) | {"verdict": "none" if quick else row.verdict}
 
 
 def draw(part: ModuleType, rows: list[Row], path: Path) -> None:
-    """The figure of a part that has one."""
+    """Draw the plot of a part that has one."""
     if hasattr(part, "plot"):
         part.plot(rows, path)
 
 
 def processor() -> str:
-    """Its name, and how many of it this process may use."""
+    """Return the processor's name and the number of threads that this process uses."""
     info = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
     return (

@@ -1,4 +1,4 @@
-"""How a training step's time grows with batch, width, image size and number of classes: slopes on log-log plots."""
+"""Growth of a training step's time with batch, width, image size and number of classes: slopes on log-log plots."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ CLASSIFIER_STEPS = 2
 
 
 def measure(device: str, quick: bool) -> list[Row]:
-    """A row for each thing that grows: its slope; seconds a step are in its detail."""
+    """Return one row per varied quantity with its slope. The detail has the seconds per step."""
     sizes: dict[str, tuple[tuple[int, ...], Callable[[int], Callable[[], object]]]] = {
         "batch": (
             (4, 8) if quick else (8, 16, 32, 64),
@@ -46,12 +46,12 @@ def measure(device: str, quick: bool) -> list[Row]:
 
 
 def slope(x: tuple[int, ...], y: list[float]) -> float:
-    """Least squares on logarithms."""
+    """Fit the slope of log y against log x by least squares."""
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
 def plot(rows: list[Row], path: Path) -> None:
-    """Seconds a step, one panel a row of `measure`, its slope as the title."""
+    """Plot seconds per step, one panel per row of `measure`, with the slope in the title."""
     figure = Figure(figsize=(8, 2.6), dpi=110, layout="constrained")
     for axes, row in zip(figure.subplots(1, len(rows), sharey=True), rows, strict=True):
         numbers = row.detail["numbers"]
@@ -61,12 +61,12 @@ def plot(rows: list[Row], path: Path) -> None:
         axes.set_xticks(numbers, [str(n) for n in numbers])
         readable_seconds(axes)
         axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("seconds a step")
+    figure.axes[0].set_ylabel("seconds per step")
     figure.savefig(path, metadata={"Software": None})
 
 
 def readable_seconds(axes: Axes) -> None:
-    """Marks at 1, 2 and 5 times the powers of ten, as plain numbers."""
+    """Set ticks at 1, 2 and 5 times the powers of ten, as plain numbers."""
     axes.minorticks_off()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")

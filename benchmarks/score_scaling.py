@@ -1,6 +1,6 @@
-"""How the time of a score grows with the number of samples: features and scores apart, on a log-log plot.
+"""Growth of a score's time with the number of samples, for features and scores separately, on a log-log plot.
 
-The extractor is a small one of 2,048 features, so that what grows faster than linearly would show.
+The extractor is a small one with 2,048 features, so that any growth faster than linear would show.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ REALS = 10_000
 
 
 def measure(device: str, quick: bool) -> list[Row]:
-    """A row for each curve: its slope; the seconds are in its detail."""
+    """Return one row per curve with its slope. The detail has the seconds."""
     counts, reals, dims = ((150, 300), 200, 64) if quick else (COUNTS, REALS, 2048)
     with global_stream(0, "init"):
         generator = build_generator("resnet", 32, 3, 16, 32).to(device)
@@ -55,7 +55,7 @@ def measure(device: str, quick: bool) -> list[Row]:
 
 
 def slope(x: tuple[int, ...], y: list[float]) -> float:
-    """Least squares on logarithms."""
+    """Fit the slope of log y against log x by least squares."""
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
@@ -64,7 +64,7 @@ def _first(rows: Features, n: int) -> Features:
 
 
 def plot(rows: list[Row], path: Path) -> None:
-    """Seconds against samples, one line a row of `measure`, its slope in the legend."""
+    """Plot seconds against samples, one line per row of `measure`, with the slope in the legend."""
     figure = Figure(figsize=(6, 4), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     for row in rows:

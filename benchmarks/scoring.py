@@ -1,10 +1,10 @@
-"""IS, FID and KID with the FID Inception: ours against torch-fidelity called plainly.
+"""IS, FID and KID with the FID Inception: ours against a plain call of torch-fidelity.
 
 A whole score of 2,048 images takes torch-fidelity minutes on two cores. Its two parts are timed instead, each in
-alternation: the features of one batch of 64 images, of which there are 32 a side, and the scores of 2,048 rows of
-features. The total is the sum of 64 batches and the scores (32 where the real features are kept). What torch-fidelity
-spends on reading the images is left out, in its favour. That both give the same scores is found by whole calls on the
-same images, fewer of them; `python -m benchmarks.whole_scores` makes them on all 2,048.
+alternation: the features of one batch of 64 images (32 batches per side), and the scores of 2,048 rows of features.
+The total is the sum of 64 batches and the scores, with 32 batches where the real features are cached. The time of
+torch-fidelity for reading the images is left out, in its favour. Whole calls on fewer of these images check that both
+give the same scores; `python -m benchmarks.whole_scores` makes them on all 2,048.
 """
 
 import tempfile
@@ -40,7 +40,7 @@ CLASSES = 1008
 
 
 def measure(device: str, quick: bool) -> list[Row]:
-    """The rows of this part."""
+    """Return the rows of this part."""
     with tempfile.TemporaryDirectory() as folder:
         weights = write_random_weights(Path(folder) / "weights.pth")
         rows = [*_speed(weights, Path(folder), device, quick), _agreement(weights, Path(folder), device, quick)]
@@ -59,7 +59,7 @@ def _speed(weights: Path, folder: Path, device: str, quick: bool) -> list[Row]:
     rows = []
     for what, name, sides, least in (
         ("IS, FID and KID of 2,048 images with Inception: torch-fidelity's time over ours", "ours", 2, 1.5),
-        ("the same, real features kept", "kept", 1, 2.8),
+        ("the same, real features cached", "kept", 1, 2.8),
     ):
         wall, cpu = (
             {"plain": total(kind, "plain", 2), "ours": total(kind, name, sides)} for kind in (Timings.seconds, _cpu)
@@ -117,7 +117,7 @@ def _rows(quick: bool) -> tuple[int, int]:
 
 
 def _scores(folder: Path, device: str, quick: bool) -> Timings:
-    """Of features that are there already; `kept` includes reading and checking the kept ones."""
+    """Time the scores of ready-made features. `kept` includes reading and checking the cached ones."""
     count, dims = _rows(quick)
     fake, real = random_features(count, dims, 0), random_features(count, dims, 1)
     settings = ScoreSettings(kid_subset_size=100 if quick else 1000)
@@ -140,7 +140,7 @@ def _scores(folder: Path, device: str, quick: bool) -> Timings:
 
 
 class _Stored:
-    """An extractor that has its features already."""
+    """An extractor with ready-made features."""
 
     name, digest, fingerprint = "stored", "0", "stored"
 
@@ -156,7 +156,7 @@ class _Stored:
 
 
 def random_features(count: int, dims: int, seed: int) -> Features:
-    """Non-negative features whose covariance has full rank where there are rows enough, and a wide spectrum."""
+    """Draw non-negative features with a wide spectrum. Their covariance has full rank if there are enough rows."""
     generator = torch.Generator().manual_seed(seed)
     basis = (
         torch.randn(dims, dims, generator=torch.Generator().manual_seed(7)) * torch.logspace(0, -2, dims) / dims**0.5
@@ -178,13 +178,13 @@ def _agreement(weights: Path, folder: Path, device: str, quick: bool) -> Row:
 
 
 def _frechet(device: str, quick: bool) -> Row:
-    """The statistics of generated images' features, and their distance to kept statistics; at full rank."""
+    """Time the statistics of generated images' features and their distance to cached statistics, at full rank."""
     count, dims = (100, 64) if quick else (2560, DIMS)
     fake, real = random_features(count, dims, 0).features, moments(random_features(count, dims, 1).features)
     calls = {"ours": lambda: frechet_distance(moments(fake), real)}
     timings = alternate(calls, 2 if quick else 5, device)
     return row_of(
-        "FID statistics of 2,560 rows of 2,048 features, and their distance to kept ones",
+        "FID statistics of 2,560 rows of 2,048 features, and their distance to cached ones",
         timings.seconds("ours"),
         "s",
         at_most=1.2,

@@ -1,4 +1,4 @@
-"""The GANs that are timed: networks, data of noise, and the trainer's own state."""
+"""The GANs for the benchmarks: networks, noise as data, and the trainer's own state."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ LAYERS = "1,2,pixel"
 
 @dataclass(frozen=True)
 class Gan:
-    """What is timed; the defaults are the reference SN-ResNets for 32x32 (Miyato et al. 2018)."""
+    """Settings of a timed GAN. The defaults are the reference SN-ResNets for 32x32 (Miyato et al. 2018)."""
 
     device: str
     batch_size: int
@@ -36,27 +36,27 @@ class Gan:
     n_dis: int = 5
 
     def networks(self, layout: torch.memory_format = torch.channels_last) -> tuple[Generator, nn.Module]:
-        """Generator and discriminator, initialised by the seed."""
+        """Build generator and discriminator, initialised by the seed."""
         with global_stream(SEED, "init"):
             g = build_generator("resnet", self.image_size, self.channels, self.g_width, self.latent_dim)
             d = build_discriminator("resnet", self.image_size, self.channels, self.d_width)
         return g.to(self.device, memory_format=layout), d.to(self.device, memory_format=layout)  # type: ignore[call-overload]
 
     def images(self) -> Images:
-        """Noise."""
+        """Make images of noise."""
         shape = (8 * self.batch_size, self.channels, self.image_size, self.image_size)
         pixels = numpy_stream(SEED, "benchmark").integers(0, 256, shape, "uint8")
         return make_images("noise", "train", torch.from_numpy(pixels))
 
     def batches(self) -> Batches:
-        """Of these images, dequantised as the trainer does."""
+        """Make batches of these images, dequantised as in the trainer."""
         return make_batches(self.images(), self.batch_size, seed=SEED, device=self.device, dequantize=True)
 
     def settings(self, steps: int = 1) -> GanTrainingSettings:
         return GanTrainingSettings(steps=steps, batch_size=self.batch_size, n_dis=self.n_dis, lr_decay="none")
 
     def state(self, layers: str = LAYERS, layout: torch.memory_format = torch.channels_last) -> GanState:
-        """Networks and optimizers as the trainer has them."""
+        """Build networks and optimizers as the trainer does."""
         generator, discriminator = self.networks(layout)
         mixed = Mixed(discriminator, layers)
         settings = self.settings()
@@ -71,7 +71,7 @@ class Gan:
         on_metrics: Callable[[list[dict[str, Any]]], None] = lambda rows: None,
         tasks: Sequence[Task] = (),
     ) -> None:
-        """So many generator steps of the trainer's own loop, which reads the losses after the last one."""
+        """Run `steps` generator steps of the trainer's own loop, which reads the losses after the last step."""
         train_gan(
             state,
             batches,
@@ -86,7 +86,7 @@ class Gan:
         )
 
     def usual_way(self) -> UsualWay:
-        """The same networks, data and draws, trained the usual way."""
+        """Build the usual way of training with the same networks, data and draws."""
         generator, discriminator = self.networks(torch.contiguous_format)
         policy = make_policy(mix_of(LAYERS))
         return UsualWay(generator, discriminator, self.batches(), policy, self.settings(), SEED, self.device)

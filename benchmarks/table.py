@@ -1,9 +1,9 @@
-"""The table of figures as Markdown, and its place in a Markdown file.
+"""Render the speed table as Markdown and put it into a Markdown file.
 
     python benchmarks/table.py README.md
 
-replaces what stands between `<!-- speed:begin FILE.json -->` and `<!-- speed:end -->`, FILE being one that
-`benchmarks/run.py` wrote, relative to the Markdown file.
+It replaces the text between `<!-- speed:begin FILE.json -->` and `<!-- speed:end -->`. `benchmarks/run.py` wrote
+FILE.json, and its path is relative to the Markdown file.
 """
 
 import json
@@ -17,7 +17,7 @@ MARKED = re.compile(r"(<!-- speed:begin (\S+) -->\n)(.*?)(<!-- speed:end -->)", 
 
 
 def render(parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """A line a figure: what, value with its interval, target, verdict."""
+    """Render one line per figure: name, value with its interval, target, verdict."""
     lines = ["| what | measured | 95 % interval | target | verdict |", "| --- | --- | --- | --- | --- |"]
     for row in (row for rows in parts.values() for row in rows):
         low_high = "" if row["interval"] is None else " to ".join(number(value) for value in row["interval"])
@@ -33,14 +33,14 @@ def target(row: Mapping[str, Any]) -> str:
 
 
 def number(value: float) -> str:
-    """Four significant digits; no exponent, and none of an integer's digits lost."""
+    """Format four significant digits without an exponent. Integers keep all their digits."""
     if value == 0 or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:#.4g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.2g}"
 
 
 def fill(text: str, folder: Path) -> str:
-    """The Markdown with the table of each marked place made anew."""
+    """Return the Markdown text with a new table in each marked place."""
 
     def table(place: re.Match[str]) -> str:
         begin, name, _, end = place.groups()

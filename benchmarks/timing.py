@@ -1,4 +1,4 @@
-"""Times of calls that alternate in one process, so that whatever else the machine does falls on all of them alike."""
+"""Timing of calls that alternate in one process, so that other load on the machine affects all of them alike."""
 
 import gc
 import time
@@ -16,7 +16,7 @@ Seconds = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A median, and the bootstrap interval that holds it in 95 of 100 cases."""
+    """A median with its 95 % bootstrap interval."""
 
     value: float
     low: float
@@ -25,39 +25,41 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds by the name of the call, each (repetitions,); the i-th of all calls were taken side by side.
+    """Seconds by the name of the call, each of shape (repetitions,).
+
+    The i-th times of all calls were taken side by side.
 
     Attributes:
-        wall: elapsed; on CUDA by its events.
-        cpu: this process's, all threads.
+        wall: elapsed time, on CUDA by its events.
+        cpu: CPU time of this process, all threads together.
     """
 
     wall: Mapping[str, Seconds]
     cpu: Mapping[str, Seconds]
 
     def seconds(self, name: str) -> Estimate:
-        """Median wall seconds of a call."""
+        """Return the median wall seconds of a call."""
         return median(self.wall[name])
 
     def ratio(self, name: str, to: str) -> Estimate:
-        """How many times longer `name` takes than `to`: the median over neighbours in wall time."""
+        """Return the time of `name` divided by that of `to`: the median over neighbouring calls, in wall time."""
         return median(self.wall[name] / self.wall[to])
 
     def cpu_ratio(self, name: str, to: str) -> Estimate:
-        """The same in CPU time, which other programs on the machine disturb less."""
+        """Return the same ratio in CPU time, which other programs on the machine disturb less."""
         return median(self.cpu[name] / self.cpu[to])
 
 
 def alternate(
     calls: Mapping[str, Callable[[], object]], repetitions: int, device: torch.device | str = "cpu", warmup: int = 1
 ) -> Timings:
-    """Time each call `repetitions` times: one of each in turn, in an order that is turned round each time.
+    """Time each call `repetitions` times. Each round makes every call once and reverses the order of the round before.
 
     Args:
-        calls: by name. What one computes on `device` is waited for.
-        repetitions: rounds.
-        device: where the calls compute.
-        warmup: rounds before those that count.
+        calls: the calls by name. The timing waits for their work on `device`.
+        repetitions: number of rounds.
+        device: device on which the calls compute.
+        warmup: number of rounds before those that count.
     """
     wall: dict[str, list[float]] = {name: [] for name in calls}
     cpu: dict[str, list[float]] = {name: [] for name in calls}
@@ -73,7 +75,7 @@ def alternate(
 
 
 def median(values: Seconds) -> Estimate:
-    """The median of (n,) values, with its interval from 10,000 resamples."""
+    """Return the median of (n,) values, with its interval from 10,000 resamples."""
     rng = numpy_stream(0, "bootstrap")
     medians = np.median(values[rng.integers(len(values), size=(10_000, len(values)))], axis=1)
     low, high = np.quantile(medians, [0.025, 0.975])
@@ -81,7 +83,7 @@ def median(values: Seconds) -> Estimate:
 
 
 def _time(call: Callable[[], object], device: torch.device) -> tuple[float, float]:
-    """Wall and CPU seconds of a call, garbage of the calls before it cleared away."""
+    """Return wall and CPU seconds of a call, after collecting the garbage of earlier calls."""
     gc.collect()
     if device.type != "cuda":
         wall, cpu = time.perf_counter(), time.process_time()

@@ -1,8 +1,10 @@
-"""The same GAN training as mmgan's trainer, written the way it usually is: what "times faster" is measured against.
+"""The same GAN training as mmgan's trainer, written the usual way. "Times faster" is measured against it.
 
-Real, fake and mixed rows go through the discriminator in passes of their own, and the hidden states that are mixed are
-computed again; fakes are made with a graph, which `detach` then cuts off; the discriminator is not frozen in the
-generator's step; each convolution and each change of size is a layer by itself; tensors are contiguous.
+* Real, fake and mixed rows go through the discriminator in separate passes. The hidden states to mix are recomputed.
+* Fakes are made with a graph, which `detach` then cuts off.
+* The discriminator is not frozen in the generator's step.
+* Each convolution and each change of size is a layer of its own.
+* Tensors are contiguous.
 """
 
 import functools
@@ -22,11 +24,11 @@ from mmgan.networks.rescaling import DoublingConv, HalvingConv
 
 
 class UsualWay:
-    """JSGAN with Equation 6 of the paper for a `ResNetDiscriminator`, without decay of the learning rate.
+    """JSGAN with Equation 6 of the paper for a `ResNetDiscriminator`, without learning-rate decay.
 
     Attributes:
         generator, discriminator: the networks, changed in place.
-        opt_g, opt_d: Adam, as torch has it by default.
+        opt_g, opt_d: Adam with torch's defaults.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class UsualWay:
         self.opt_d = torch.optim.Adam(discriminator.parameters(), **adam)
 
     def iteration(self, step: int) -> tuple[Tensor, Tensor]:
-        """n_dis steps of the discriminator and one of the generator.
+        """Run n_dis discriminator steps and one generator step.
 
         Returns:
             The discriminator's mean loss and the generator's loss.
@@ -75,7 +77,7 @@ class UsualWay:
 
 
 def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor, plan: MixPlan) -> Tensor:
-    """Equation 6 in a pass for real rows, one for fake rows and one for mixed rows."""
+    """Compute Equation 6 with separate passes for real, fake and mixed rows."""
     loss = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake)).mean()
     if plan.layer == NO_LAYER:
         return loss
@@ -96,12 +98,12 @@ def discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor, pla
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """The network, its convolutions no longer fused with the changes of size beside them, of the same weights."""
+    """Return the network with the same weights and its convolutions no longer fused with changes of size."""
     for module in network.modules():
         for name, conv in module.named_children():
             steps: Callable[[nn.Conv2d, Tensor], Tensor] | None = None
             if isinstance(conv, HalvingConv):
-                halves_first = isinstance(module, FirstBlock) and name == "shortcut"  # as Miyato's code has it
+                halves_first = isinstance(module, FirstBlock) and name == "shortcut"  # as in Miyato's code
                 steps = halve_then_convolve if halves_first else convolve_then_halve
             elif isinstance(conv, DoublingConv):
                 steps = double_then_convolve

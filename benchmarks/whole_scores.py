@@ -1,6 +1,6 @@
-"""Whole scores, from images to IS, FID and KID with the FID Inception: torch-fidelity called plainly, and ours.
+"""Whole scores, from images to IS, FID and KID with the FID Inception: a plain call of torch-fidelity, and ours.
 
-python -m benchmarks.whole_scores [--images 2048]     each side once
+python -m benchmarks.whole_scores [--images 2048]     runs each of the two once
 """
 
 import argparse
@@ -26,7 +26,7 @@ from mmgan.scoring import Extractor, InceptionExtractor, ScoreSettings, extract,
 
 
 def noise_images(name: str, count: int, seed: int) -> Images:
-    """Smooth random images, 32x32 RGB; each seed has its own scale."""
+    """Make smooth random 32x32 RGB images. Each seed has its own scale."""
     rng = numpy_stream(seed, "benchmark-images")
     cells = 4 + 4 * seed
     coarse = torch.from_numpy(rng.random((count, 3, cells, cells), np.float32) * 255)
@@ -35,7 +35,7 @@ def noise_images(name: str, count: int, seed: int) -> Images:
 
 
 def plain_scores(weights: Path, fake: Images, real: Images, device: str, settings: ScoreSettings) -> dict[str, float]:
-    """torch-fidelity as its README calls it."""
+    """Call torch-fidelity as its README does."""
     warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
     found: dict[str, float] = torch_fidelity.calculate_metrics(
         input1=_Rows(fake.pixels),
@@ -56,7 +56,7 @@ def plain_scores(weights: Path, fake: Images, real: Images, device: str, setting
 def our_scores(
     extractor: Extractor, fake: Images, real: Images, cache: Path, settings: ScoreSettings
 ) -> dict[str, float]:
-    """What a training run does at a score: the real features from the cache, or into it; then the fakes'."""
+    """Score as a training run does: read or cache the real features, then extract those of the fakes."""
     reference = real_features(real, extractor, cache)
     fakes = extract(lambda first, count: fake.pixels[first : first + count], len(fake), extractor)
     if reference is None or fakes is None:
@@ -76,7 +76,7 @@ class _Rows(Dataset[Tensor]):
 
 
 def whole_calls(weights: Path, folder: Path, device: str, count: int, *, again: bool = True) -> dict[str, Any]:
-    """torch-fidelity and ours from images to scores, once each; if `again`, ours with the real features kept too."""
+    """Run torch-fidelity and ours from images to scores, and if `again`, ours with cached real features too."""
     fake, real = noise_images("fakes", count, 0), noise_images("reals", count, 1)
     settings = ScoreSettings(kid_subset_size=min(1000, count // 2))
     extractor = InceptionExtractor(weights, device)
@@ -85,14 +85,14 @@ def whole_calls(weights: Path, folder: Path, device: str, count: int, *, again: 
         "ours": lambda: our_scores(extractor, fake, real, folder / "whole", settings),
     }
     if again:
-        calls["kept"] = calls["ours"]  # the second time they are in the cache
+        calls["kept"] = calls["ours"]  # the second time, the real features are in the cache
     scores, seconds = {}, {}
     for name, call in calls.items():
         start = time.perf_counter()
         scores[name] = call()
         seconds[name] = time.perf_counter() - start
     if again and scores["ours"] != scores["kept"]:
-        raise AssertionError("the kept features give other scores")
+        raise AssertionError("the cached features give other scores")
     difference = max(abs(scores["ours"][name] / value - 1) for name, value in scores["plain"].items())
     return {
         "images": count,
@@ -105,7 +105,7 @@ def whole_calls(weights: Path, folder: Path, device: str, count: int, *, again: 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=2048, help="of each side, for whole calls")
+    parser.add_argument("--images", type=int, default=2048, help="number of images on each side")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
