@@ -15,13 +15,14 @@ import mmgan
 ROOT = Path(__file__).parents[1]
 
 LINE = [
-    "errors draws storage digests modes losses",
+    "errors draws storage digests modes outputs losses relativistic",
     "config",
     "data",
     "networks",
     "generators",
     "discriminators classifiers",
     "mixing",
+    "regularizers",
     "training",
     "scoring",
     "analysis",
