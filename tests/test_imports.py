@@ -131,3 +131,20 @@ import torch.nn
     assert sorted(found) == sorted(["training", "scoring", "mixing", "runs", "report", "losses"])
     with pytest.raises(AssertionError, match=r"import mmgan\.discriminators"):
         list(imported_parts("from discriminators import build_discriminator", "mmgan"))
+
+
+HEAVY = {"torch_fidelity", "sklearn", "matplotlib", "torchvision", "pandas"}
+"""Packages that take up to three seconds to import: functions import them, so that a run without scores starts soon."""
+
+DRAW = ("mmgan/analysis/plots.py", "mmgan/sweeps/figure.py", "mmgan/experiments/")
+"""Files with nothing in them but drawings, and those that only `mmgan reproduce` imports."""
+
+
+@pytest.mark.parametrize(("part", "path"), FILES)
+def test_heavy_packages_are_imported_where_they_are_used(part: str, path: Path) -> None:
+    if str(path.relative_to(ROOT.resolve())).startswith(DRAW):
+        return
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name
+            assert module.split(".")[0] not in HEAVY, f"{path.name}:{node.lineno}: import {module} inside a function"

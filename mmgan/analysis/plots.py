@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mmgan.analysis.calibration import ReliabilityCurve
+from mmgan.analysis.png import save_png
 from mmgan.errors import UserError
 
 DOTS_PER_INCH = 120
@@ -32,7 +33,7 @@ def reliability_diagram(curve: ReliabilityCurve, path: str | Path, *, title: str
     share = [100 * count / sum(curve.count) for count in curve.count]
     bottom.bar(left, share, widths, align="edge", color="0.6", edgecolor="white")
     bottom.set(xlim=(0, 1), xlabel="confidence (largest softmax probability)", ylabel="examples (%)")
-    _save(figure, path)
+    save_png(figure, path, DOTS_PER_INCH)
 
 
 def singular_value_plot(spectra: Mapping[str, Sequence[float]], path: str | Path, *, title: str = "") -> None:
@@ -57,7 +58,7 @@ def singular_value_plot(spectra: Mapping[str, Sequence[float]], path: str | Path
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=9)
-    _save(figure, path)
+    save_png(figure, path, DOTS_PER_INCH)
 
 
 def deformation_plot(accuracy: Mapping[str, Mapping[str, float]], path: str | Path, *, title: str = "") -> None:
@@ -89,9 +90,4 @@ def deformation_plot(accuracy: Mapping[str, Mapping[str, float]], path: str | Pa
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
     figure.legend(loc="outside upper center", ncols=min(len(accuracy), 3), fontsize=9)
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: str | Path) -> None:
-    # Without the library's version in it, the same figure is the same file.
-    figure.savefig(path, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    save_png(figure, path, DOTS_PER_INCH)

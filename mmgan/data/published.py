@@ -1,6 +1,7 @@
 """The published data sets, read from files in the layout that torchvision writes, and scikit-learn's digits."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,20 @@ TORCHVISION = {  # name -> what torchvision puts under the data root
 def read_digits(split: str) -> Raw:
     """scikit-learn's 1,797 handwritten digits, brought from 8x8 to 16x16: 1,437 to train, 360 to test.
 
-    The data come without a split; this one is stratified and fixed.
+    The data come without a split; this one is stratified and fixed. scikit-learn's file is read without importing
+    scikit-learn, which takes longer than the rest of a run's start but torch.
     """
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    test = np.zeros(len(digits.target), bool)
-    test[stratified_choice(digits.target, 360, numpy_stream(0, "digits"))] = True
+    package = find_spec("sklearn")
+    assert package is not None  # a requirement of mmgan
+    assert package.origin is not None
+    table = np.loadtxt(Path(package.origin).parent / "datasets/data/digits.csv.gz", delimiter=",")  # (1797, 64 + 1)
+    images, labels = table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(np.int64)
+    test = np.zeros(len(labels), bool)
+    test[stratified_choice(labels, 360, numpy_stream(0, "digits"))] = True
     keep = test if split == "test" else ~test
-    grey = np.rint(digits.images[keep] * (255 / 16)).astype(np.uint8)  # 17 levels, 0 to 16
+    grey = np.rint(images[keep] * (255 / 16)).astype(np.uint8)  # 17 levels, 0 to 16
     pixels = resized(torch.from_numpy(grey)[:, None], 16)
-    return pixels, torch.from_numpy(digits.target[keep]).long(), tuple("0123456789")
+    return pixels, torch.from_numpy(labels[keep]), tuple("0123456789")
 
 
 def read_torchvision(name: str, root: Path, split: str, download: bool) -> Raw:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from mmgan.analysis.png import save_png
+
 DOTS_PER_INCH = 110
 
 Values = Mapping[str, Sequence[float]]
@@ -38,7 +40,7 @@ def arms_figure(panels: Mapping[str, Values], path: Path, title: str = "") -> No
         if i == 0:
             axes.set_yticks(range(len(names)), names)
     figure.suptitle(title, fontsize=10)
-    save(figure, path)
+    save_png(figure, path, DOTS_PER_INCH)
 
 
 def lines_figure(
@@ -73,9 +75,4 @@ def lines_figure(
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5), fontsize=9)
     figure.suptitle(title, fontsize=10)
-    save(figure, path)
-
-
-def save(figure: Figure, path: Path) -> None:
-    """As PNG, without the library's version in it: the same figure is the same file."""
-    figure.savefig(path, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    save_png(figure, path, DOTS_PER_INCH)

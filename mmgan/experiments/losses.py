@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from mmgan.analysis.png import save_png
 from mmgan.experiments.classifier_arms import ARMS, BLOCKED, MANIFOLD, paper_study, small_study
-from mmgan.experiments.drawing import save
+from mmgan.experiments.drawing import DOTS_PER_INCH
 from mmgan.experiments.experiment import Outcome, Place
 from mmgan.experiments.studies import Comparison, Study, arm, arms_of, cost_note, find, train
 from mmgan.report.record import Record
@@ -65,7 +66,7 @@ def _draw(curves: Mapping[str, Sequence[Sequence[float]]], place: Place, name: s
     axes.title.set_fontsize(10)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=9)
-    save(figure, place.folder / name)
+    save_png(figure, place.folder / name, DOTS_PER_INCH)
 
 
 def _studies(place: Place) -> list[tuple[Study, list[Comparison]]]:

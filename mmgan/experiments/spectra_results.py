@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mmgan.analysis.png import save_png
 from mmgan.analysis.seeds import paired_difference
-from mmgan.experiments.drawing import save
+from mmgan.experiments.drawing import DOTS_PER_INCH
 from mmgan.experiments.experiment import Finding, Verdict
 from mmgan.experiments.verdicts import compare_arms, mean_sd
 
@@ -119,7 +120,7 @@ def draw_spectra(measured: Measured, path: Path) -> None:
     _panel(next(panels), f"all classes together, {LATE}", overall)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
-    save(figure, path)
+    save_png(figure, path, DOTS_PER_INCH)
 
 
 def _panel(axes: Axes, title: str, spectra: Mapping[str, list[float]]) -> None:

@@ -9,6 +9,7 @@ import torch
 from matplotlib.figure import Figure
 
 from mmgan.analysis.plots import DOTS_PER_INCH
+from mmgan.analysis.png import save_png
 from mmgan.experiments.theorem_findings import RANK_TOLERANCE
 
 LOWEST = 1e-17  # singular value drawn; what is less lies a little above it
@@ -51,4 +52,4 @@ def draw_theorem(
         axes.set(xlabel="dim(H), dimensions of the hidden space", xticks=list(built))
     left.set_title(f"d = {d} classes", fontsize=10)
     left.legend(fontsize=9)
-    figure.savefig(path, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    save_png(figure, path, DOTS_PER_INCH)

@@ -1,20 +1,23 @@
 """Curves over training as PNG, drawn without a display or any state of matplotlib's."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from mmgan.analysis.png import png_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
 
 COLOURS = ("#1f6fb2", "#d55e00", "#1b9e77", "#7b5ea7", "#b8327a")
+DOTS_PER_INCH = 130
 WINDOWS = 50
 """Smoothing windows that the length of a run is cut into."""
 
@@ -74,7 +77,7 @@ def loss_curves(steps: Sequence[int], panels: Sequence[Panel], xlabel: str) -> b
         margin = 0.05 * (max(bounds) - min(bounds)) or 0.5
         ax.set_ylim(min(bounds) - margin, max(bounds) + margin)
         _legend(ax)
-    return _png(figure)
+    return png_bytes(figure, DOTS_PER_INCH)
 
 
 def point_curves(steps: Sequence[int], panels: Sequence[Panel], xlabel: str) -> bytes:
@@ -96,10 +99,13 @@ def point_curves(steps: Sequence[int], panels: Sequence[Panel], xlabel: str) -> 
             )
         if len(panel.series) > 1:
             _legend(ax)
-    return _png(figure)
+    return png_bytes(figure, DOTS_PER_INCH)
 
 
-def _axes(panels: Sequence[Panel], xlabel: str) -> tuple[Figure, list[Axes]]:
+def _axes(panels: Sequence[Panel], xlabel: str) -> tuple["Figure", "list[Axes]"]:
+    from matplotlib.figure import Figure  # here: it takes a second
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
     figure = Figure(figsize=(10, 3.3), layout="constrained")
     axes: list[Axes] = list(figure.subplots(1, max(2, len(panels)), squeeze=False)[0])
     for ax, panel in zip(axes, panels, strict=False):
@@ -115,13 +121,6 @@ def _axes(panels: Sequence[Panel], xlabel: str) -> tuple[Figure, list[Axes]]:
     return figure, axes[: len(panels)]
 
 
-def _legend(ax: Axes) -> None:
+def _legend(ax: "Axes") -> None:
     """Above the axes, where it hides no curve."""
     ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.2, fontsize=9)
-
-
-def _png(figure: Figure) -> bytes:
-    out = io.BytesIO()
-    # Without the library's version in it, the same figure is the same file.
-    FigureCanvasAgg(figure).print_figure(out, format="png", dpi=130, metadata={"Software": None})
-    return out.getvalue()

@@ -7,8 +7,6 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
-from torch_fidelity.utils import glob_samples_paths
-from torchvision.transforms.functional import pil_to_tensor
 
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Extractor
@@ -25,6 +23,8 @@ def image_paths(folder: Path | str) -> list[Path]:
     Raises:
         UserError: if there is no such folder, it holds no image, a file is no image, or the sizes differ.
     """
+    from torch_fidelity.utils import glob_samples_paths  # here: it takes three seconds
+
     if not Path(folder).is_dir():
         raise UserError(f"'{folder}' is not a folder: name a folder of PNG or JPEG images")
     paths = [Path(path) for path in glob_samples_paths(str(folder), True, EXTENSIONS, verbose=False)]
@@ -53,6 +53,8 @@ def image_reader(paths: Sequence[Path]) -> Generate:
 
 
 def _decode(path: Path) -> UInt8[Tensor, "3 h w"]:
+    from torchvision.transforms.functional import pil_to_tensor  # here: it takes seconds
+
     try:
         with Image.open(path) as image:
             pixels: Tensor = pil_to_tensor(image.convert("RGB"))

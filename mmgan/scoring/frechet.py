@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 import torch
 from jaxtyping import Float32
 from torch import Tensor
-from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
 Array = npt.NDArray[np.float64]
 
@@ -37,6 +35,8 @@ def moments(features: Float32[Tensor, "n d"]) -> Moments:
     """Mean and unbiased covariance, summed in float64 with bounded memory; n >= 2."""
     n = len(features)
     if n <= ROWS:
+        from torch_fidelity.metric_fid import fid_features_to_statistics  # here: it takes three seconds
+
         statistics = fid_features_to_statistics(features)
         return Moments(statistics["mu"].astype(np.float64), statistics["sigma"], n)
     rows = features.numpy()
@@ -59,11 +59,15 @@ def frechet_distance(fake: Moments, real: Moments) -> float:
     if not (fake.rank_deficient or real.rank_deficient):
         L1, L2 = _cholesky(fake.covariance), _cholesky(real.covariance)
         if L1 is not None and L2 is not None:
+            import scipy.linalg
+
             K = scipy.linalg.blas.dtrmm(1.0, L2, L1, lower=1, trans_a=1)
             eigenvalues = torch.linalg.eigvalsh(torch.from_numpy(K.T @ K)).numpy()  # (d,); a fifth faster than NumPy's
             diff = fake.mean - real.mean
             traces = np.trace(fake.covariance) + np.trace(real.covariance)
             return float(diff @ diff + traces - 2 * np.sqrt(eigenvalues.clip(min=0)).sum())
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
+
     first, second = ({"mu": m.mean, "sigma": m.covariance} for m in (fake, real))
     return float(fid_statistics_to_metric(first, second, verbose=False)[KEY_METRIC_FID])
 

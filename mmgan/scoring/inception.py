@@ -3,13 +3,12 @@
 import copy
 import pickle
 from pathlib import Path
-from urllib.parse import urlparse
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, BasicConv2d, FeatureExtractorInceptionV3
 
 from mmgan.digests import file_digest
 from mmgan.draws import global_stream
@@ -17,7 +16,10 @@ from mmgan.errors import UserError
 from mmgan.scoring.extractors import Features, finite, state_digest, with_grey_or_rgb
 from mmgan.scoring.resizing import resize_like_tensorflow1
 
-WEIGHTS_NAME = Path(urlparse(URL_INCEPTION_V3).path).name
+if TYPE_CHECKING:  # torch-fidelity takes three seconds to import: each function that needs it does so
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+WEIGHTS_NAME = "weights-inception-2015-12-05-6726825d.pth"
 """The file that torch-fidelity downloads; the word before .pth begins its sha256."""
 
 FLAG = "--inception-weights FILE"
@@ -50,6 +52,8 @@ def find_inception_weights(path: Path | str | None = None, *, download: bool = T
         return cached
     if not download:
         raise UserError(f"no Inception weights in '{cached}': give {FLAG} or add --download")
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(URL_INCEPTION_V3, str(cached), hash_prefix=prefix, progress=False)
@@ -104,7 +108,9 @@ class FoldedInception(nn.Module):
         network: in eval mode; it is copied.
     """
 
-    def __init__(self, network: FeatureExtractorInceptionV3) -> None:
+    def __init__(self, network: "FeatureExtractorInceptionV3") -> None:
+        from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d
+
         super().__init__()
         network = copy.deepcopy(network)
         for name, module in list(network.named_modules()):
@@ -124,7 +130,9 @@ class FoldedInception(nn.Module):
         return features, features @ self.fc.weight.T
 
 
-def _load(weights: Path) -> FeatureExtractorInceptionV3:
+def _load(weights: Path) -> "FeatureExtractorInceptionV3":
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
     wrong = f"'{weights}' does not hold the FID Inception's weights: give {FLAG}, {WEIGHTS_NAME} as downloaded"
     try:
         # Read as plain tensors first: torch-fidelity itself would run whatever code a pickle holds.

@@ -4,13 +4,6 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor
-from torch_fidelity.metric_kid import (
-    KEY_METRIC_KID_MEAN,
-    KEY_METRIC_KID_STD,
-    kernel_poly,
-    kid_features_to_metric,
-    mmd2,
-)
 
 MOST_ENTRIES = 100_000_000
 """Kernel matrices of so many float32 entries, 400 MB, are held; larger ones are computed subset by subset."""
@@ -25,6 +18,14 @@ def kernel_distance(
     fewer than the subsets' together they are computed once here, and each subset looks its own up: the same rows in
     the same order, so that the sums are rounded alike.
     """
+    from torch_fidelity.metric_kid import (  # here: it takes three seconds
+        KEY_METRIC_KID_MEAN,
+        KEY_METRIC_KID_STD,
+        kernel_poly,
+        kid_features_to_metric,
+        mmd2,
+    )
+
     n, m = len(fake), len(real)
     entries = n * n + n * m + m * m
     if entries > min(MOST_ENTRIES, 3 * subsets * size * size):

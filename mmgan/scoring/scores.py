@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 from torch import Tensor
-from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
-from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Features
@@ -101,6 +99,8 @@ def score_features(fake: Features, real: Reference, settings: ScoreSettings = Sc
     values["frechet_inception_distance"] = frechet_distance(fake_moments, real.moments)
     values |= kernel_distance(fake.features, real.features, subsets=settings.kid_subsets, size=size, seed=settings.seed)
     if settings.prc:
+        from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
+
         # In blocks of rows: all distances of 50,000 pairs of images at once would take 10 GB.
         prc = prc_features_to_metric(
             fake.features,
@@ -122,6 +122,12 @@ def inception_score(logits: Float32[Tensor, "n k"], splits: int, seed: int) -> d
 
     The rows are shuffled and split as torch-fidelity does, but held in float64 one split at a time.
     """
+    from torch_fidelity.metric_isc import (  # here: it takes three seconds
+        KEY_METRIC_ISC_MEAN,
+        KEY_METRIC_ISC_STD,
+        isc_features_to_metric,
+    )
+
     n = len(logits)
     order = np.random.RandomState(seed).permutation(n)
     scores = [

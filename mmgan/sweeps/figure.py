@@ -1,6 +1,5 @@
 """A sweep's summary as a picture."""
 
-import io
 import math
 import statistics
 
@@ -9,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
+from mmgan.analysis.png import png_bytes
 from mmgan.sweeps.summary import Line, Summary
 
 DOTS_PER_INCH = 100
@@ -33,10 +33,7 @@ def draw_summary(summary: Summary) -> bytes:
     axes[0].set_ylim(len(arms) - 0.5, -0.5)  # the first on top
     bars = "of the paired difference from the baseline (dotted)" if summary.baseline else "of the mean"
     figure.suptitle(f"dots: means over seeds; bars: 95 % interval {bars}; grey: single seeds", fontsize=9)
-    out = io.BytesIO()
-    # Without the library's version in it, the same figure is the same file.
-    figure.savefig(out, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return out.getvalue()
+    return png_bytes(figure, DOTS_PER_INCH)
 
 
 def _panel(ax: Axes, lines: list[Line], baseline: str | None) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from mmgan.report.scores import MISSING, Metric
 from mmgan.storage import write_atomically
-from mmgan.sweeps.figure import draw_summary
 from mmgan.sweeps.summary import Line, Summary
 
 COLUMNS = ("metric", "arm", "n", "mean", "sd", "pairs", "difference", "low", "high", "seeds", "judge")
@@ -24,6 +23,8 @@ def write_summary(summary: Summary, folder: Path) -> list[Path]:
     """
     contents: dict[str, str | bytes] = {"summary.csv": csv_text(summary), "summary.md": markdown(summary)}
     if any(line.values for line in summary.lines):
+        from mmgan.sweeps.figure import draw_summary  # here: matplotlib takes a second
+
         contents["summary.png"] = draw_summary(summary)
     else:
         (folder / "summary.png").unlink(missing_ok=True)  # of an earlier sweep

@@ -3,6 +3,7 @@ import pytest
 import scipy.linalg
 import torch
 from torch import Tensor
+from torch_fidelity import metric_fid
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from mmgan.scoring import frechet
@@ -32,7 +33,7 @@ def no_eigenvalues_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("the fast way was not taken")
 
-    monkeypatch.setattr(frechet, "fid_statistics_to_metric", refuse)
+    monkeypatch.setattr(metric_fid, "fid_statistics_to_metric", refuse)
 
 
 @pytest.mark.usefixtures("no_eigenvalues_of_products")
@@ -93,7 +94,7 @@ def test_features_equal_but_for_rounding_count_as_singular(monkeypatch: pytest.M
         calls.append(args)
         return {"frechet_inception_distance": 7.0}
 
-    monkeypatch.setattr(frechet, "fid_statistics_to_metric", general)
+    monkeypatch.setattr(metric_fid, "fid_statistics_to_metric", general)
     x = moments(features(400, 20, 0))
     mean, covariance = np.zeros(21), np.zeros((21, 21))
     covariance[:20, :20] = x.covariance
