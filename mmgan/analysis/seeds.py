@@ -1,6 +1,5 @@
 """Statistics over seeds: two arms that share their seeds are compared seed by seed."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,6 +47,15 @@ def paired_difference(a: Sequence[float], b: Sequence[float], confidence: float 
     differences = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     if not np.isfinite(differences).all():
         raise UserError("a value is NaN or infinite: leave that pair of seeds out, and say so")
-    n, mean, sd = len(differences), float(differences.mean()), float(differences.std(ddof=1))
-    half = float(stats.t.ppf((1 + confidence) / 2, df=n - 1)) * sd / math.sqrt(n)
-    return PairedDifference(n, mean, sd, mean - half, mean + half, confidence)
+    low, high = mean_interval(differences, confidence)
+    mean, sd = float(differences.mean()), float(differences.std(ddof=1))
+    return PairedDifference(len(differences), mean, sd, low, high, confidence)
+
+
+def mean_interval(values: Sequence[float] | np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """Student's t interval of the mean of two or more values; of no width if they are all equal."""
+    mean, error = float(np.mean(values)), float(stats.sem(values))
+    if error == 0:
+        return mean, mean
+    low, high = stats.t.interval(confidence, len(values) - 1, mean, error)
+    return float(low), float(high)

@@ -1,14 +1,11 @@
 """A sweep's summary as a picture."""
 
-import math
-import statistics
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from scipy import stats
 
 from mmgan.analysis.png import png_bytes
+from mmgan.analysis.seeds import mean_interval
 from mmgan.sweeps.summary import Line, Summary
 
 DOTS_PER_INCH = 100
@@ -73,5 +70,4 @@ def _interval(line: Line, reference: float | None) -> tuple[float, float | None,
     values = list(line.values.values())
     if len(values) < 2:
         return mean, None, None
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return mean, mean - half, mean + half
+    return mean, *mean_interval(values)
