@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from mmgan.errors import TrainingFailed
 from mmgan.experiments.experiment import Place

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Extractor, Features

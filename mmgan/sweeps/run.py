@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Literal, Protocol
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from mmgan.errors import Stopped, UserError
 from mmgan.sweeps.local import LocalRuns
