@@ -39,7 +39,7 @@ bench: $(VENV)/.installed  ## measure speed and memory against their targets (ab
 	$(BIN)/python benchmarks/run.py
 
 docs: $(VENV)/.installed  ## rewrite the tables of docs/reproduction.md from results/
-	$(BIN)/python -m mmgan.experiments.comparison docs/reproduction.md results
+	$(BIN)/python -m mmgan.experiments.framework.documents docs/reproduction.md results
 
 data:
 	@if [ -x $(PREPARE) ] && [ "$(MMGAN_DATA)" = "$(CURDIR)/.test-data" ]; then $(PREPARE) $(MMGAN_DATA); fi

@@ -61,9 +61,12 @@ def _main(argv: Sequence[str]) -> None:
     if arguments.jobs is not None and arguments.jobs < 1:
         raise UserError(f"--jobs {arguments.jobs} is out of range: it must be at least 1")
 
-    from mmgan.experiments.comparison import markdown, write_comparison  # here, so that --help does not wait for torch
-    from mmgan.experiments.experiment import Place
-    from mmgan.experiments.results import run_experiment
+    from mmgan.experiments.framework.documents import (  # here, so that --help does not wait for torch
+        markdown,
+        write_comparison,
+    )
+    from mmgan.experiments.framework.outcome import Place
+    from mmgan.experiments.framework.results import run_experiment
     from mmgan.sweeps.local import cores
 
     def say(line: str) -> None:

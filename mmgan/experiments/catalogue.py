@@ -4,7 +4,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import NamedTuple
 
-from mmgan.experiments.experiment import Outcome, Place
+from mmgan.experiments.framework.outcome import Outcome, Place
 
 
 class Experiment(NamedTuple):
@@ -21,17 +21,29 @@ class Experiment(NamedTuple):
 
 
 EXPERIMENTS = {
-    "spiral": Experiment("spiral", "Figures 1 and 2: 2D spiral through a 2D bottleneck, seven regularisers", "whole"),
-    "bottleneck": Experiment("bottleneck", "Figure 5: MNIST through a 2D bottleneck", "fewer epochs"),
-    "spectra": Experiment("spectra", "Section 3.2, Figures 9 to 12: singular values by class", "fewer epochs"),
-    "theorem": Experiment("theorem", "Theorem 1 and Corollary 1: when the mixing loss can reach 0", "whole"),
-    "factors": Experiment("factors", "Table 8, Figure 4: mixing in the true factors of variation", "whole"),
-    "cifar": Experiment("tables", "Tables 1 to 3: test error and NLL", "2,000 CIFAR-10 images (JPEG), narrow network"),
-    "regularizers": Experiment("regularizers", "Section 5.1: dropout, cutout, kNN, gradient blocked", "as cifar"),
-    "layers": Experiment("layers", "Table 5: the set of eligible layers", "as cifar"),
-    "alpha": Experiment("alpha", "Table 6: alpha", "as cifar, alpha 1 and 2"),
-    "deformations": Experiment("deformations", "Tables 4 and 9: novel deformations", "on cifar's runs"),
-    "adversarial": Experiment("adversarial", "Table 7, Appendix D: FGSM, and the unbounded check", "on cifar's runs"),
-    "losses": Experiment("losses", "Figures 6 and 7: training loss by mixing layer", "as cifar"),
-    "gan": Experiment("gan", "Appendix E, Figure 8: IS and FID by alpha and layers", "digits, and Fashion-MNIST"),
+    "spiral": Experiment(
+        "spiral.spiral", "Figures 1 and 2: 2D spiral through a 2D bottleneck, seven regularisers", "whole"
+    ),
+    "bottleneck": Experiment("bottleneck.bottleneck", "Figure 5: MNIST through a 2D bottleneck", "fewer epochs"),
+    "spectra": Experiment(
+        "spectra.mnist_spectra", "Section 3.2, Figures 9 to 12: singular values by class", "fewer epochs"
+    ),
+    "theorem": Experiment("theorem.theorem", "Theorem 1 and Corollary 1: when the mixing loss can reach 0", "whole"),
+    "factors": Experiment("factors.factors", "Table 8, Figure 4: mixing in the true factors of variation", "whole"),
+    "cifar": Experiment(
+        "classifiers.error_tables", "Tables 1 to 3: test error and NLL", "2,000 CIFAR-10 images (JPEG), narrow network"
+    ),
+    "regularizers": Experiment(
+        "classifiers.other_regularizers", "Section 5.1: dropout, cutout, kNN, gradient blocked", "as cifar"
+    ),
+    "layers": Experiment("classifiers.layer_sets", "Table 5: the set of eligible layers", "as cifar"),
+    "alpha": Experiment("classifiers.alphas", "Table 6: alpha", "as cifar, alpha 1 and 2"),
+    "deformations": Experiment("classifiers.deformed_tests", "Tables 4 and 9: novel deformations", "on cifar's runs"),
+    "adversarial": Experiment(
+        "classifiers.attacked_tests", "Table 7, Appendix D: FGSM, and the unbounded check", "on cifar's runs"
+    ),
+    "losses": Experiment("classifiers.training_losses", "Figures 6 and 7: training loss by mixing layer", "as cifar"),
+    "gan": Experiment(
+        "gan.gan_scores", "Appendix E, Figure 8: IS and FID by alpha and layers", "digits, and Fashion-MNIST"
+    ),
 }

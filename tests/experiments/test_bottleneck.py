@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from mmgan.errors import UserError
-from mmgan.experiments.bottleneck import ARMS, TASKS, run
-from mmgan.experiments.experiment import Place
-from mmgan.experiments.hidden import class_geometry, ellipse_area, nearest_gap, occupied_share
+from mmgan.experiments.bottleneck.bottleneck import ARMS, TASKS, run
+from mmgan.experiments.framework.hidden import class_geometry, ellipse_area, nearest_gap, occupied_share
+from mmgan.experiments.framework.outcome import Place
 
 CROSS = torch.tensor([[3.0, 0], [-3, 0], [0, 1], [0, -1]])  # centred; singular values sqrt(18) and sqrt(2)
 LABELS = torch.tensor([0] * 4 + [1] * 4)

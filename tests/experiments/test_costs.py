@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmgan.experiments.costs import SUSTAINED, costs, forward_multiply_adds, table
+from mmgan.experiments.framework.costs import SUSTAINED, costs, forward_multiply_adds, table
 
 
 def test_multiply_adds_are_those_counted_by_hand():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mmgan.experiments.catalogue import EXPERIMENTS
-from mmgan.experiments.comparison import fill, read_results
+from mmgan.experiments.framework.documents import fill, read_results
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")

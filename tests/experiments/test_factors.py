@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 
 from mmgan.data import make_images
-from mmgan.experiments.rendering import PIXELS, TASKS, RenderedClassifier, Task, draw_examples, turned
+from mmgan.experiments.factors.rendering import PIXELS, TASKS, RenderedClassifier, Task, draw_examples, turned
 from mmgan.mixing import Mixed
 from mmgan.mixing.plan import MixPlan
 

@@ -10,7 +10,7 @@ import pytest
 
 from mmgan.commands.reproduce import main
 from mmgan.experiments.catalogue import EXPERIMENTS
-from mmgan.experiments.results import read_result
+from mmgan.experiments.framework.results import read_result
 
 REAL_DATA = ("bottleneck", "spectra", "factors")
 """Experiments that train on MNIST; the quick ones of the others make do with digits, or with none."""

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from mmgan.errors import UserError
-from mmgan.experiments.experiment import Place
-from mmgan.experiments.spectra import SETUPS, measure, run
-from mmgan.experiments.spectra_results import BASELINE, INPUT, LATE, MANIFOLD, Measured, findings
+from mmgan.experiments.framework.outcome import Place
+from mmgan.experiments.spectra.mnist_spectra import SETUPS, measure, run
+from mmgan.experiments.spectra.spectra_findings import BASELINE, INPUT, LATE, MANIFOLD, Measured, findings
 
 
 def test_measures_are_those_of_numpy() -> None:

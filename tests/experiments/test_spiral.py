@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from mmgan.classifiers import MLP
-from mmgan.experiments.experiment import Outcome, Place
-from mmgan.experiments.hidden import nearest_distances
-from mmgan.experiments.spiral import LAYERS, OFF_DATA, RANGE, measure, run
-from mmgan.experiments.spiral_arms import ARMS, spirals
-from mmgan.experiments.surfaces import after, box_of, confidence, grid_over
+from mmgan.experiments.framework.hidden import nearest_distances
+from mmgan.experiments.framework.outcome import Outcome, Place
+from mmgan.experiments.spiral.arms import ARMS, spirals
+from mmgan.experiments.spiral.spiral import LAYERS, OFF_DATA, RANGE, measure, run
+from mmgan.experiments.spiral.surfaces import after, box_of, confidence, grid_over
 
 
 def test_spirals_without_noise_lie_on_their_arms() -> None:

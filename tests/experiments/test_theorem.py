@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmgan.experiments.experiment import Outcome, Place
-from mmgan.experiments.minimisers import (
+from mmgan.experiments.framework.outcome import Outcome, Place
+from mmgan.experiments.theorem.minimisers import (
     closed_form,
     free_directions,
     least_linear_loss,
@@ -17,8 +17,8 @@ from mmgan.experiments.minimisers import (
     numerical_rank,
     trained,
 )
-from mmgan.experiments.theorem import run
-from mmgan.experiments.theorem_findings import compare_theorem
+from mmgan.experiments.theorem.theorem import run
+from mmgan.experiments.theorem.theorem_findings import compare_theorem
 
 
 def labels(d: int, per_class: int) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,1 @@
+"""Figure 5: MNIST through a 2D bottleneck."""

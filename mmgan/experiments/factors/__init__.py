@@ -1,0 +1,1 @@
+"""Table 8 and Figure 4: mixing in the true factors of variation."""

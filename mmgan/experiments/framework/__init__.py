@@ -1,0 +1,1 @@
+"""What all experiments share: inputs and outcomes, verdicts, figures, tables, training of small networks."""

@@ -1,0 +1,114 @@
+"""The paper's numbers beside ours, as Markdown; and documents whose tables are made from results.json.
+
+python -m mmgan.experiments.framework.documents docs/reproduction.md results
+"""
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmgan.errors import UserError
+from mmgan.experiments.catalogue import EXPERIMENTS
+from mmgan.experiments.framework.costs import costs, table
+from mmgan.experiments.framework.results import FILE, Result, read_result
+from mmgan.storage import write_atomically
+
+HEADER = ("what", "the paper", "here", "n", "difference [95 % interval]", "verdict")
+MARKER = re.compile(r"(<!-- result: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def read_results(folder: Path) -> dict[str, Result]:
+    """All results in the folders in `folder`, by the folder's name, in the order of the catalogue."""
+    names = list(EXPERIMENTS)
+    paths = sorted(folder.glob(f"*/{FILE}"), key=lambda path: (names.index(path.parent.name.split("-")[0]), path))
+    return {path.parent.name: read_result(path) for path in paths}
+
+
+def markdown(result: Result, figures: str | None = None) -> str:
+    """The table of one experiment, what it cost, its notes, and its figures if it is said in which folder they lie."""
+    rows = [(f.what, f.paper or "–", f.ours, str(f.n), f.interval or "–", f.verdict) for f in result.findings]
+    origin = f"`{result.command}`, {_duration(result.wall_seconds)} ({_duration(result.cpu_seconds)} of CPU time) on"
+    lines = [
+        *_table(HEADER, rows),
+        "",
+        f"{origin} {result.machine}, torch {result.versions['torch']}, commit {result.commit or 'unknown'}.",
+        *(f"\n* {note}" if i == 0 else f"* {note}" for i, note in enumerate(result.notes)),
+    ]
+    if figures is not None:
+        lines += [f"\n![{EXPERIMENTS[result.name].reproduces}]({figures}/{name})" for name in result.figures]
+    return "\n".join(lines)
+
+
+def overview(results: Sequence[Result]) -> str:
+    """One line an experiment: how many findings agree, and how many do not."""
+    kinds = ("agrees", "undecided", "disagrees")
+    rows = [
+        (
+            f"`{r.name}`",
+            EXPERIMENTS[r.name].reproduces,
+            *(str(sum(f.verdict == kind for f in r.findings)) for kind in kinds),
+        )
+        for r in results
+    ]
+    return "\n".join(_table(("experiment", "reproduces", *kinds), rows))
+
+
+def write_comparison(folder: Path) -> Path:
+    """comparison.md over all results in the folder but quick ones."""
+    results = {name: r for name, r in read_results(folder).items() if not r.quick}
+    sections = [f"## {name}\n\n{markdown(result, name)}" for name, result in results.items()]
+    path = folder / "comparison.md"
+    title = "# The paper's numbers and ours (`mmgan reproduce`)"
+    write_atomically(path, "\n\n".join([title, overview(list(results.values())), *sections]) + "\n")
+    return path
+
+
+def fill(document: str, results: dict[str, Result], folder: str) -> str:
+    """The document with what stands between `<!-- result: NAME -->` and `<!-- end -->` made anew.
+
+    NAME is a folder of results, "overview", or "costs" for what was not run at the paper's scale. An experiment without
+    a result is said to have none.
+
+    Args:
+        document: Markdown.
+        results: by the folder's name.
+        folder: that of the results, as the document's links are to name it.
+
+    Raises:
+        UserError: for a name that is none of these.
+    """
+
+    def section(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name == "costs":
+            text = table(costs())
+        elif name == "overview":
+            text = overview(list(results.values()))
+        elif name in results:
+            text = markdown(results[name], f"{folder}/{name}")
+        elif name in EXPERIMENTS:
+            text = "Not run at this scale yet."
+        else:
+            raise UserError(f"the document wants the result '{name}'; those at hand are {', '.join(results) or 'none'}")
+        return f"{match[1]}{text}\n{match[3]}"
+
+    return MARKER.sub(section, document)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in [header, *rows]]
+    lines = [f"| {' | '.join(row)} |" for row in cells]
+    return [lines[0], f"| {' | '.join('---' for _ in header)} |", *lines[1:]]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+if __name__ == "__main__":
+    document, folder = map(Path, sys.argv[1:])
+    results = read_results(folder)
+    link = os.path.relpath(folder, document.parent)
+    write_atomically(document, fill(document.read_text(encoding="utf-8"), results, link))

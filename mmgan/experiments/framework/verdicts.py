@@ -1,0 +1,49 @@
+"""From numbers by seed to a line of the table: two arms are compared seed by seed, never by eye."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Literal
+
+from mmgan.analysis.power import detectable_effect
+from mmgan.analysis.seeds import paired_difference
+from mmgan.experiments.framework.outcome import Finding, Verdict
+
+Direction = Literal["lower", "higher"]
+
+
+def compare_arms(
+    what: str,
+    paper: str,
+    arm: Sequence[float],
+    baseline: Sequence[float],
+    claim: Direction,
+    digits: int = 2,
+) -> Finding:
+    """One arm against the baseline over the same seeds.
+
+    The verdict rests on Student's 95 % interval of the paired difference: it "agrees" if all of the interval lies where
+    the paper says (`claim`: the arm is lower, or higher, than the baseline), "disagrees" if all of it lies on the other
+    side, and is "undecided" if it holds 0; then the difference is added that n pairs show four times in five.
+
+    Args:
+        what: the quantity, with its unit and both arms' names.
+        paper: what the paper says.
+        arm, baseline: a value for each seed, in the same order of seeds, two or more.
+        claim: where the paper has the arm.
+        digits: after the point.
+    """
+    d = paired_difference(arm, baseline)
+    verdict: Verdict = "undecided"
+    if d.low > 0 or d.high < 0:
+        verdict = "agrees" if (d.mean < 0) == (claim == "lower") else "disagrees"
+    interval = f"{d.mean:+.{digits}f} [{d.low:+.{digits}f}, {d.high:+.{digits}f}]"
+    if verdict == "undecided":
+        interval += f"; n = {d.n} would show {detectable_effect(d.sd, d.n):.{digits}f}"
+    ours = f"{mean_sd(arm, digits)} against {mean_sd(baseline, digits)}"
+    return Finding(what, paper, ours, d.n, interval, verdict)
+
+
+def mean_sd(values: Sequence[float], digits: int = 2) -> str:
+    """Mean ± sample deviation (n - 1); of one value, the value."""
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{digits}f}"

@@ -1,0 +1,1 @@
+"""Appendix E and Figure 8: scores of GANs."""

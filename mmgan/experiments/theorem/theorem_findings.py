@@ -1,0 +1,134 @@
+"""Theorem 1 and Corollary 1: lines of the table, and what a reader must know beside them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmgan.experiments.framework.outcome import Finding, Verdict
+
+ZERO = 1e-12  # a loss below it is called 0; rounding leaves about 1e-30 of losses near 0.1
+RANK_TOLERANCE = 1e-6  # a singular value of trained points below it counts as 0; those of free directions are near 1
+
+NOTES = [
+    "The loss is |u - v|^2. The proof needs l(u, u) = 0 and outputs linear in h: soft cross-entropy of softmax outputs"
+    " has neither, so the theorem does not speak of its minimisers.",
+    "Theorem 1 says that dim(H) ≥ d - 1 suffices (Section 3.1 opens with more than d dimensions: too many). Below it a"
+    " linear f cannot reach 0, and the least loss is known exactly. But the theorem allows any f, and then fewer"
+    " dimensions do: in three or more, segments between points in general position meet at their ends alone, and in two"
+    " they cross at single points, which lam hits with probability 0. So d - 1 is the threshold for linear f only;"
+    " the networks trained in fewer dimensions are f that are not linear.",
+    "For the same reason Corollary 1, which is stated for every minimiser, holds for those with a linear f. Its"
+    " subspace is an affine one for each class, and its dimension an upper limit: a minimiser may have an A of rank d,"
+    " and then one direction fewer is free.",
+]
+
+
+def compare_theorem(
+    d: int,
+    built: Mapping[int, Mapping[int, Mapping[str, Any]]],
+    linear: Mapping[int, Sequence[Mapping[str, Any]]],
+    networks: Mapping[int, Sequence[Mapping[str, Any]]],
+) -> list[Finding]:
+    """The table.
+
+    Args:
+        d: number of classes of all that was trained.
+        built: the closed form by number of classes and dim(H).
+        linear: by dim(H), and of every seed, what came of points trained with a linear f.
+        networks: the same with a network as f.
+    """
+    return [*_of_closed_form(built), *_of_linear(d, linear), _of_networks(d, networks)]
+
+
+def _of_closed_form(built: Mapping[int, Mapping[int, Mapping[str, Any]]]) -> list[Finding]:
+    enough = [(dim - d + 1, of) for d, found in built.items() for dim, of in found.items() if dim >= d - 1]
+    short = [of["loss"] for d, found in built.items() for dim, of in found.items() if dim < d - 1]
+    worst = max(of["loss"] for _, of in enough)
+    moved = max(of["loss_moved_along_free_directions"] for _, of in enough)
+    free = all(of["ranks_of_classes"] == [expected] for expected, of in enough)
+    ours = f"{'dim(H) - d + 1' if free else 'not so'}, and the loss is {moved:.0e}"
+    at, at_most = (", ".join(f"{of} (d = {d})" for d, of in spans.items()) for spans in (_above(built), _below(built)))
+    return [
+        Finding(
+            f"loss of the proof's f and g, dim(H) = {at}", "0 (Theorem 1)", f"≤ {worst:.0e}", 1, "", _is(worst < ZERO)
+        ),
+        Finding(
+            "the proof's f and g, same dim(H): rank of each class's points about their mean, moved in A's null space",
+            "dim(H) - d + 1 (Corollary 1)",
+            ours,
+            1,
+            "",
+            _is(free and moved < ZERO),
+        ),
+        Finding(
+            f"least loss of any linear f, dim(H) = {at_most}",
+            "",
+            f"≥ {min(short):.3f}",
+            1,
+            "",
+            "no number to compare with",
+        ),
+    ]
+
+
+def _of_linear(d: int, linear: Mapping[int, Sequence[Mapping[str, Any]]]) -> list[Finding]:
+    enough = [dim for dim in linear if dim >= d - 1]
+    below = [one for dim, runs in linear.items() if dim < d - 1 for one in runs]
+    n, losses = len(linear[d - 1]), [one["loss"] for one in below]
+    worst = max(one["loss"] for dim in enough for one in linear[dim])
+    excess = max(abs(one["loss"] / one["least_loss_of_linear_f"] - 1) for one in below)
+    ranks = {dim: sorted({rank for one in linear[dim] for rank in one["rank_of_each_class"]}) for dim in enough}
+    return [
+        Finding(
+            f"points and a linear f, trained: loss, dim(H) = {_span(enough)} (d = {d})",
+            "0 (Theorem 1)",
+            f"≤ {worst:.0e}",
+            n,
+            "",
+            _is(worst < ZERO),
+        ),
+        Finding(
+            f"points and a linear f, trained: loss, dim(H) = {_span([dim for dim in linear if dim < d - 1])} (d = {d})",
+            "",
+            f"{max(losses):.3f} to {min(losses):.3f}, the least possible but for a share of {excess:.0e}",
+            n,
+            "",
+            "no number to compare with",
+        ),
+        Finding(
+            f"points and a linear f, trained: rank of each class about its mean, dim(H) = {_span(enough)} (d = {d})",
+            f"at most {', '.join(str(dim - d + 1) for dim in enough)} (Corollary 1)",
+            ", ".join("/".join(map(str, ranks[dim])) for dim in enough),
+            n,
+            "",
+            _is(all(max(ranks[dim]) <= dim - d + 1 for dim in enough)),
+        ),
+    ]
+
+
+def _of_networks(d: int, networks: Mapping[int, Sequence[Mapping[str, Any]]]) -> Finding:
+    runs = networks[d - 2]
+    low, high = (of(one["loss"] for one in runs) for of in (min, max))
+    return Finding(
+        f"points and a network as f, trained: loss, dim(H) = {d - 2} < d - 1 (d = {d})",
+        "",
+        f"{low:.4f} to {high:.4f}, against at least {runs[0]['least_loss_of_linear_f']:.3f} with a linear f",
+        len(runs),
+        "",
+        "no number to compare with",
+    )
+
+
+def _above(built: Mapping[int, Mapping[int, Any]]) -> dict[int, str]:
+    return {d: _span([dim for dim in found if dim >= d - 1]) for d, found in built.items()}
+
+
+def _below(built: Mapping[int, Mapping[int, Any]]) -> dict[int, str]:
+    return {d: _span([dim for dim in found if dim < d - 1]) for d, found in built.items()}
+
+
+def _span(dims: Sequence[int]) -> str:
+    return f"{min(dims)} to {max(dims)}"
+
+
+def _is(agrees: bool) -> Verdict:
+    return "agrees" if agrees else "disagrees"
