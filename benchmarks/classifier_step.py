@@ -12,7 +12,7 @@ from mmgan.config.fields import Names
 from mmgan.data import make_batches, make_images
 from mmgan.draws import global_stream, numpy_stream
 from mmgan.process.alone import Alone
-from mmgan.supervised.loop import ClassifierState, make_optimizer, train_classifier
+from mmgan.supervised.loop import ClassifierParts, make_optimizer, make_policy, train_classifier
 
 
 def measure(device: str, quick: bool) -> list[Row]:
@@ -40,23 +40,21 @@ class Block:
         with global_stream(SEED, "init"):
             network = build_classifier("preactresnet", classes, 3, image_size, width=width)
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.mix = ClassifierMixSettings(mix=Names(layers))
+        mix = ClassifierMixSettings(mix=Names(layers))
         self.settings = ClassifierTrainingSettings(epochs=1, batch_size=batch_size, lr=1e-3)
-        self.batches = make_batches(images, batch_size, seed=SEED, device=device)
-        mixed = Mixed(network, self.mix.mix.items)
-        self.state = ClassifierState(mixed, None, make_optimizer(mixed, self.settings))
-        self.device, self.classes, self.runs = device, classes, 0
+        batches = make_batches(images, batch_size, seed=SEED, device=device)
+        mixed = Mixed(network, mix.mix.items)
+        optimizer = make_optimizer(mixed, self.settings)
+        self.parts = ClassifierParts(mixed, None, optimizer, batches, make_policy(mix), classes)
+        self.device, self.runs = device, 0
 
     def run(self) -> None:
         """Run one epoch. Each run draws new layers, the same for all blocks. Its last metrics wait for the device."""
-        self.state.step = 0
+        self.parts.step = 0
         self.runs += 1
         train_classifier(
-            self.state,
-            self.batches,
-            self.mix,
+            self.parts,
             self.settings,
-            classes=self.classes,
             seed=self.runs,
             accelerator=Alone(self.device),
             log_every=10**9,

@@ -16,8 +16,9 @@ from mmgan.config.classifier import ClassifierConfig
 from mmgan.config.parse import parse_config
 from mmgan.data import Batches, Images, load_images, make_batches, make_images
 from mmgan.draws import numpy_stream
+from mmgan.mixing import Mixed
 from mmgan.process.alone import Alone
-from mmgan.supervised.loop import ClassifierState, make_optimizer, train_classifier
+from mmgan.supervised.loop import ClassifierParts, make_optimizer, make_policy, train_classifier
 from mmgan.supervised.networks import build_network
 
 BATCH = 128
@@ -125,8 +126,8 @@ def _reader(batches: Batches, steps: int) -> Callable[[], None]:
 def _gan_digits(device: str, steps: int) -> tuple[int, Callable[[], None]]:
     """Train configs/gan/digits.yaml on noise, with its networks, batch size and n_dis."""
     gan = Gan(device, 32, image_size=16, channels=1, d_width=32, g_width=32, latent_dim=32, n_dis=1)
-    state, batches, accelerator = gan.state(), gan.batches(), Accelerator(cpu=device == "cpu")
-    return gan.batch_size, lambda: gan.train(state, batches, accelerator, steps)
+    parts, accelerator = gan.parts(), Accelerator(cpu=device == "cpu")
+    return gan.batch_size, lambda: gan.train(parts, accelerator, steps)
 
 
 def _classifier_digits(device: str, steps: int) -> tuple[int, Callable[[], None]]:
@@ -142,18 +143,16 @@ def _classifier_digits(device: str, steps: int) -> tuple[int, Callable[[], None]
     count = min(steps * size, len(images))
     labels = None if images.labels is None else images.labels[:count]
     few = make_images("digits", "train", images.pixels[:count], labels, images.classes)
-    network = build_network(config, 10, 1, 16).to(device)
-    state = ClassifierState(network, None, make_optimizer(network, config.training))
+    mixed = Mixed(build_network(config.network, classes=10, channels=1, image_size=16, seed=0), "none").to(device)
+    optimizer = make_optimizer(mixed, config.training)
     batches = make_batches(few, size, seed=0, device=device)
+    parts = ClassifierParts(mixed, None, optimizer, batches, make_policy(config.mix), classes=10)
 
     def train() -> None:
-        state.step = 0
+        parts.step = 0
         train_classifier(
-            state,
-            batches,
-            config.mix,
+            parts,
             config.training,
-            classes=10,
             seed=0,
             accelerator=Alone(device),
             log_every=10**9,

@@ -47,16 +47,16 @@ def discriminator_rows(device: str, quick: bool) -> list[Row]:
 
 def discriminator_calls(gan: Gan, layer: str) -> Callable[[], None]:
     """Return a call for one discriminator step of the training loop, with the drawing of its plan."""
-    state, mix = gan.state("none" if layer == "none" else layer), mix_of(layer)
-    guard = Guard("discriminator", state.discriminator, state.opt_d, Accelerator(cpu=gan.device == "cpu"), 0.0)
+    parts, mix = gan.parts("none" if layer == "none" else layer), mix_of(layer)
+    guard = Guard("discriminator", parts.discriminator, parts.opt_d, Accelerator(cpu=gan.device == "cpu"), 0.0)
     real, _ = gan.batches().batch(0)
     with torch.no_grad():
-        fake = state.generator(torch.randn(gan.batch_size, gan.latent_dim, device=gan.device))
+        fake = parts.generator(torch.randn(gan.batch_size, gan.latent_dim, device=gan.device))
     policy = make_policy(mix)
 
     def step() -> None:
         plan = policy.draw(gan.batch_size, 0, SEED, device=gan.device)
-        discriminator_step(state.discriminator, guard, real, fake, plan, GAN_LOSSES["jsgan"], mix)
+        discriminator_step(parts.discriminator, guard, real, fake, plan, GAN_LOSSES["jsgan"], mix)
 
     return step
 
@@ -75,11 +75,11 @@ def iteration_rows(device: str, quick: bool) -> list[Row]:
 
 
 def iteration_timings(gan: Gan, repetitions: int) -> Timings:
-    state, batches, accelerator = gan.state(), gan.batches(), Accelerator(cpu=gan.device == "cpu")
+    parts, accelerator = gan.parts(), Accelerator(cpu=gan.device == "cpu")
     usual = gan.usual_way()
     done = iter(range(10**9))
     calls = {
-        "ours": lambda: gan.train(state, batches, accelerator),
+        "ours": lambda: gan.train(parts, accelerator),
         "usual": lambda: usual.iteration(next(done)),
     }
     return alternate(calls, repetitions, gan.device)

@@ -16,7 +16,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.rows import Row
 from benchmarks.setup import Gan
-from mmgan.gan.loop import GanState
+from mmgan.gan.loop import GanParts
 from mmgan.mixing.taps import Call
 
 STEP, NETWORK, MIXING = "step", "network", "mixing"
@@ -45,15 +45,15 @@ def _row(what: str, gan: Gan, steps: int, at_most: float | None) -> Row:
 
 def share_of_loop(gan: Gan, steps: int) -> dict[str, float]:
     """Return the parts of a training step as shares that add up to 1."""
-    state, batches, accelerator = gan.state(), gan.batches(), Accelerator(cpu=gan.device == "cpu")
-    gan.train(state, batches, accelerator)
-    _label(state)
+    training, accelerator = gan.parts(), Accelerator(cpu=gan.device == "cpu")
+    gan.train(training, accelerator)
+    _label(training)
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gan.device == "cuda" else [])]
     apply = Call.apply
     Call.apply = _labelled(MIXING, Call.apply)  # type: ignore[method-assign]
     try:
         with profile(activities=activities) as found, record_function(STEP):
-            gan.train(state, batches, accelerator, steps)
+            gan.train(training, accelerator, steps)
     finally:
         Call.apply = apply  # type: ignore[method-assign]
     events = [event for event in found.events() or [] if event.device_type == torch.autograd.DeviceType.CPU]
@@ -69,8 +69,8 @@ def share_of_loop(gan: Gan, steps: int) -> dict[str, float]:
     return shares | {"mixing": (mixing + mixing_nodes) / total, "loop": 1 - sum(shares.values())}
 
 
-def _label(state: GanState) -> None:
-    for network in (state.generator, state.discriminator.model):
+def _label(parts: GanParts) -> None:
+    for network in (parts.generator, parts.discriminator.model):
         network.forward = _labelled(NETWORK, network.forward)  # type: ignore[method-assign]
 
 

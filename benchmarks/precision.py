@@ -45,14 +45,14 @@ def network_steps(
     gan: Gan, layout: torch.memory_format = torch.contiguous_format, bf16: bool = False, compiled: bool = False
 ) -> Callable[[], None]:
     """Return a call for one discriminator step and one generator step of the training loop."""
-    state, accelerator, b = gan.state(LAYER, layout), Alone(gan.device), gan.batch_size
-    generator, discriminator, mix = state.generator, state.discriminator, mix_of(LAYER)
+    parts, accelerator, b = gan.parts(LAYER, layout), Alone(gan.device), gan.batch_size
+    generator, discriminator, mix = parts.generator, parts.discriminator, mix_of(LAYER)
     if compiled:
         generator.compile(fullgraph=True)
         discriminator.compile(fullgraph=True)
     guard_d, guard_g = (
         Guard(name, network, optimizer, accelerator, 0.0)  # type: ignore[arg-type]
-        for name, network, optimizer in (("D", discriminator, state.opt_d), ("G", generator, state.opt_g))
+        for name, network, optimizer in (("D", discriminator, parts.opt_d), ("G", generator, parts.opt_g))
     )
     real, _ = gan.batches().batch(0)
     policy, loss = RealFakePolicy(LAYER), GAN_LOSSES["jsgan"]

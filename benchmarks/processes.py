@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from benchmarks.rows import Row, row_of
 from benchmarks.setup import SEED, Gan
 from benchmarks.timing import median
 from mmgan.data import make_batches
-from mmgan.gan.loop import GanState
 from mmgan.training.tasks import Task
 
 ROOT = Path(__file__).parents[1]
@@ -51,16 +51,14 @@ def main() -> None:
     device, batch, width, steps = sys.argv[1], *map(int, sys.argv[2:])
     accelerator = Accelerator(cpu=device == "cpu")
     gan = Gan(str(accelerator.device), batch, d_width=width, g_width=width, n_dis=1)
-    made = gan.state()
+    made = gan.parts()
     g, d, opt_g, opt_d = accelerator.prepare(made.generator, made.discriminator, made.opt_g, made.opt_d)
-    state = GanState(g, d, None, opt_g, opt_d)
     rank, processes = accelerator.process_index, accelerator.num_processes
     mine = make_batches(gan.images(), batch, seed=SEED, rank=rank, world_size=processes, device=accelerator.device)
     times: list[float] = []
-    note = Task(
-        lambda step: times.append(time.perf_counter()), every=1
-    )  # the losses are read before this task, so all work is done
-    gan.train(state, mine, accelerator, steps + 1, tasks=[note])
+    note = Task(lambda step: times.append(time.perf_counter()), every=1)  # the losses are read before it: all is done
+    parts = replace(made, generator=g, discriminator=d, opt_g=opt_g, opt_d=opt_d, batches=mine)
+    gan.train(parts, accelerator, steps + 1, tasks=[note])
     if accelerator.is_main_process:
         print((times[-1] - times[0]) / steps)
     accelerator.wait_for_everyone()

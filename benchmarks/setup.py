@@ -1,4 +1,4 @@
-"""The GANs for the benchmarks: networks, noise as data, and the trainer's own state."""
+"""The GANs for the benchmarks: networks, noise as data, and the trainer's own parts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import Batches, Images, make_batches, make_images
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import global_stream, numpy_stream
-from mmgan.gan.loop import GanState, make_optimizer, make_policy, train_gan
+from mmgan.gan.loop import GanParts, make_optimizer, make_policy, train_gan
 from mmgan.generators import Generator, build_generator
 from mmgan.training.tasks import Task
 
@@ -55,17 +55,18 @@ class Gan:
     def settings(self, steps: int = 1) -> GanTrainingSettings:
         return GanTrainingSettings(steps=steps, batch_size=self.batch_size, n_dis=self.n_dis, lr_decay="none")
 
-    def state(self, layers: str = LAYERS, layout: torch.memory_format = torch.channels_last) -> GanState:
+    def parts(self, layers: str = LAYERS, layout: torch.memory_format = torch.channels_last) -> GanParts:
         """Build networks and optimizers as the trainer does."""
         generator, discriminator = self.networks(layout)
         mixed = Mixed(discriminator, layers)
         settings = self.settings()
-        return GanState(generator, mixed, None, make_optimizer(generator, settings), make_optimizer(mixed, settings))
+        optimizers = make_optimizer(generator, settings), make_optimizer(mixed, settings)
+        policy = make_policy(mix_of(layers))
+        return GanParts(generator, mixed, None, *optimizers, self.batches(), policy, self.latent_dim)
 
     def train(
         self,
-        state: GanState,
-        batches: Batches,
+        parts: GanParts,
         accelerator: object,
         steps: int = 1,
         on_metrics: Callable[[list[dict[str, Any]]], None] = lambda rows: None,
@@ -73,11 +74,9 @@ class Gan:
     ) -> None:
         """Run `steps` generator steps of the trainer's own loop, which reads the losses after the last step."""
         train_gan(
-            state,
-            batches,
+            parts,
             mix_of(LAYERS),
-            self.settings(state.step + steps),
-            latent_dim=self.latent_dim,
+            self.settings(parts.step + steps),
             seed=SEED,
             accelerator=accelerator,  # type: ignore[arg-type]
             log_every=10**9,

@@ -88,16 +88,15 @@ def _main(argv: Sequence[str]) -> None:
 
     from mmgan.analysis.activations import activations
     from mmgan.analysis.evaluate import evaluate_classifier, format_table
-    from mmgan.config.shared import DataSettings
     from mmgan.data import load_images
     from mmgan.runs.folder import RunFolder
     from mmgan.storage import write_atomically
     from mmgan.supervised.networks import load_classifier, read_classifier_config
 
     folder = RunFolder(arguments.run)
-    config = read_classifier_config(folder)
+    data = read_classifier_config(folder).data
 
-    def load(data: DataSettings, split: str) -> "Images":
+    def load(split: str) -> "Images":
         images = load_images(
             data.data,
             arguments.data_root or data.data_root,
@@ -110,8 +109,8 @@ def _main(argv: Sequence[str]) -> None:
             raise UserError(f"{images.name} ({split}) has no labels to compare with")
         return images
 
-    test, train = load(config.data, "test"), load(config.data, "train")
-    trained = load_classifier(folder, arguments.checkpoint, config, len(test.classes))
+    test, train = load("test"), load("train")
+    trained = load_classifier(folder, arguments.checkpoint, len(test.classes))
     network, device = trained.network, "cuda" if torch.cuda.is_available() else "cpu"
     network.to(device).requires_grad_(False)
     spectral = arguments.layer or [layer for layer in ("1", "2") if layer in dict(getattr(network, "stages", {}))]

@@ -31,7 +31,7 @@ def _main(argv: Sequence[str]) -> None:
         raise UserError(f"{out} is not an empty folder: name another with --out")
 
     from torchvision.transforms.functional import to_pil_image
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     from mmgan.gan.networks import load_generator
     from mmgan.runs.folder import RunFolder
@@ -40,11 +40,11 @@ def _main(argv: Sequence[str]) -> None:
     from mmgan.storage import storing
 
     folder = RunFolder(arguments.run)
-    generator, config, step, checkpoint = load_generator(folder, arguments.checkpoint)
-    source = image_source(generator, config.networks.latent_dim, arguments.seed)
-    print(f"{checkpoint}, step {step}")
+    trained = load_generator(folder, arguments.checkpoint)
+    source = image_source(trained.network, trained.latent_dim, arguments.seed)
+    print(f"{trained.checkpoint}, step {trained.step}")
     if out is None:
-        place = folder.samples / f"{checkpoint.name}-seed{arguments.seed}-{arguments.count}.png"
+        place = folder.samples / f"{trained.checkpoint.name}-seed{arguments.seed}-{arguments.count}.png"
         save_grid(source(0, arguments.count), place)
         print(place)
         return

@@ -73,8 +73,8 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     from accelerate import Accelerator
 
     from mmgan.gan.networks import load_generator, read_gan_config
-    from mmgan.gan.scores import check_scoring, make_scorer
-    from mmgan.process.inputs import load_split
+    from mmgan.gan.scores import build_scorer, find_weights
+    from mmgan.runs.data import load_split
     from mmgan.runs.folder import RunFolder
     from mmgan.runs.loading import read_facts
 
@@ -93,16 +93,23 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     score = replace(config.score, **{name: value for name, value in given.items() if value is not None})
     data = replace(config.data, data_root=arguments.data_root or config.data.data_root, download=arguments.download)
-    run = config.run if arguments.seed is None else replace(config.run, seed=arguments.seed)
-    config = replace(config, score=score, data=data, run=run)
-    check_scoring(config)
-    generator, _, step, checkpoint = load_generator(folder, arguments.checkpoint)
+    weights = find_weights(score, data)
+    trained = load_generator(folder, arguments.checkpoint)
     accelerator = Accelerator()
-    scorer = make_scorer(config, load_split(data, "train", accelerator), accelerator)
-    assert scorer is not None  # score_every is 1
-    changed = read_facts(checkpoint).get("changed", [])
-    entry = scorer.entry(generator.to(accelerator.device), step)
-    accelerator.wait_for_everyone()  # so that no process takes its connections down under another
+    scorer = build_scorer(
+        score,
+        data,
+        load_split(data, "train", accelerator),
+        weights,
+        latent_dim=trained.latent_dim,
+        seed=config.run.seed if arguments.seed is None else arguments.seed,
+        averaged=config.training.ema > 0,
+        accelerator=accelerator,
+    )
+    scorer.prepare()
+    changed = read_facts(trained.checkpoint).get("changed", [])
+    entry = scorer.entry(trained.network.to(accelerator.device), trained.step)
+    accelerator.wait_for_everyone()  # no process closes connections that another still uses
     accelerator.end_training()
     return entry | {"changed": changed} if entry else {}
 

@@ -27,12 +27,22 @@ HELP = "--help lists all settings"
 register_type(Names, serializer=str, deserializer=Names.parse)
 
 
-def flat(config: Any) -> dict[str, Any]:
-    """The settings of all groups in one mapping, as config.yaml and --print_config show them."""
+def groups_of(config: Any) -> list[Any]:
+    """The groups of settings that a configuration consists of, in its order."""
+    return [getattr(config, group.name) for group in fields(config)]
+
+
+def flat_groups(groups: Sequence[Any]) -> dict[str, Any]:
+    """The settings of all groups in one mapping of plain values, as config.yaml and --print_config show them."""
     merged: dict[str, Any] = {}
-    for values in asdict(config).values():
-        merged |= values
+    for group in groups:
+        merged |= asdict(group)
     return {name: str(value) if isinstance(value, Names) else value for name, value in merged.items()}
+
+
+def flat(config: Any) -> dict[str, Any]:
+    """The settings of a configuration in one mapping."""
+    return flat_groups(groups_of(config))
 
 
 def unflat(cls: type[Config], values: dict[str, Any]) -> Config:

@@ -1,13 +1,11 @@
 """The GAN training loop: a discriminator regularised by Manifold Mixup (Appendix E, Equation 6), and its generator."""
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -15,24 +13,27 @@ from torch.optim.swa_utils import AveragedModel
 from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import Batches
 from mmgan.draws import torch_stream
-from mmgan.errors import Stopped
 from mmgan.losses import GAN_LOSSES, GANLoss, discriminator_losses
 from mmgan.mixing.plan import MixPlan
 from mmgan.mixing.policies import RealFakePolicy, real_fake_labels
 from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
-from mmgan.training.tasks import Task, run_due
+from mmgan.training.tasks import Task, finish_step
 
 
 @dataclass
-class GanState:
-    """All that training changes.
+class GanParts:
+    """The parts of a training, whoever made them. Training changes the networks, the optimizers and `step`.
 
     Attributes:
-        generator, discriminator: as `accelerator.prepare` returned them; the discriminator is a `Mixed`.
+        generator: maps (n, latent_dim) to images (n, c, h, w) in [-1, 1]; as `accelerator.prepare` returned it.
+        discriminator: a `Mixed` around a network that maps such images to (n,) logits; prepared.
         average: the generator's exponential average, or None.
-        opt_g, opt_d: their optimizers, prepared.
-        step: generator steps done.
+        opt_g, opt_d: the optimizers, prepared.
+        batches: the real images, by discriminator step.
+        policy: draws the plans.
+        latent_dim: dimensions of z ~ N(0, I).
+        step: the number of generator steps done.
     """
 
     generator: nn.Module
@@ -40,16 +41,28 @@ class GanState:
     average: AveragedModel | None
     opt_g: torch.optim.Optimizer
     opt_d: torch.optim.Optimizer
+    batches: Batches
+    policy: RealFakePolicy
+    latent_dim: int
     step: int = 0
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The networks to save, by the name of their file."""
+        average = {} if self.average is None else {"generator-average": self.average}
+        return {"generator": self.generator, "discriminator": self.discriminator} | average
+
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """The optimizers to save, by the name of their file."""
+        return {"optimizer-g": self.opt_g, "optimizer-d": self.opt_d}
 
 
 def make_optimizer(network: nn.Module, settings: GanTrainingSettings) -> torch.optim.Optimizer:
-    """Adam as Miyato et al. 2018 have it for both networks; fused, as `Guard` needs it."""
+    """Adam with the settings of Miyato et al. 2018 for both networks; fused, because `Guard` needs it."""
     return torch.optim.Adam(network.parameters(), lr=settings.lr, betas=(settings.beta1, settings.beta2), fused=True)
 
 
 def make_policy(mix: GanMixSettings) -> RealFakePolicy:
-    """The law of the plans that the settings describe."""
+    """The policy that draws plans as the settings say."""
     return RealFakePolicy(mix.mix.items, mix.alpha, mix.lam, mix.per, mix.pairs.items)  # type: ignore[arg-type]
 
 
@@ -78,12 +91,10 @@ def discriminator_step(
 
 
 def train_gan(
-    state: GanState,
-    batches: Batches,
+    parts: GanParts,
     mix: GanMixSettings,
     settings: GanTrainingSettings,
     *,
-    latent_dim: int,
     seed: int,
     accelerator: Accelerator,
     log_every: int,
@@ -92,47 +103,50 @@ def train_gan(
     skip_non_finite: int = 0,
     check_stop: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train from `state.step` to `settings.steps` generator steps.
+    """Train from `parts.step` to `settings.steps` generator steps.
 
-    One generator step is n_dis discriminator steps, each one forward over B real, B fake and the appended mixed rows,
-    and one step of the generator, in which the discriminator is frozen.
+    One generator step is n_dis discriminator steps and one step of the generator. A discriminator step is one forward
+    over B real, B fake and the appended mixed rows. In the generator's step the discriminator is frozen.
 
     Args:
-        state: changed in place.
-        batches: real images in [-1, 1], by discriminator step.
+        parts: what is trained, and on what; changed in place.
+        mix: when rows are mixed, and how they count in the loss.
+        settings: the loss, the number and size of the steps.
+        seed: of latents and plans; `parts.batches` has its own.
+        log_every: steps between two calls of `on_metrics`.
         on_metrics: gets the rows of the steps since its last call, on every process.
         tasks: run after a step when due, in order, on every process.
         skip_non_finite: how many steps may be skipped because of losses or gradients that are not finite.
         check_stop: called after each step but the last, on every process; ends training by raising `Stopped`.
 
     Raises:
-        TrainingFailed: if a loss or gradient is not finite once more than may be skipped. What is not finite never
-            reaches a weight, an optimizer or the average.
+        TrainingFailed: if more steps than `skip_non_finite` have a loss or gradient that is not finite. Such numbers
+            never reach a weight, an optimizer or the average.
     """
     loss = GAN_LOSSES[settings.loss]
-    policy, baseline = make_policy(mix), RealFakePolicy("none")
+    baseline = RealFakePolicy("none")
     rank, device = accelerator.process_index, accelerator.device
     b = settings.batch_size // accelerator.num_processes
-    generator = accelerator.unwrap_model(state.generator)
-    discriminator = accelerator.unwrap_model(state.discriminator)
-    guard_d = Guard("discriminator", state.discriminator, state.opt_d, accelerator, settings.clip_grad)
-    guard_g = Guard("generator", state.generator, state.opt_g, accelerator, settings.clip_grad)
+    generator = accelerator.unwrap_model(parts.generator)
+    discriminator = accelerator.unwrap_model(parts.discriminator)
+    guard_d = Guard("discriminator", parts.discriminator, parts.opt_d, accelerator, settings.clip_grad)
+    guard_g = Guard("generator", parts.generator, parts.opt_g, accelerator, settings.clip_grad)
     statistics = RunningStatistics([generator, discriminator])
     metrics = Metrics(accelerator, [guard_d, guard_g], on_metrics, skip_non_finite)
 
     def latents(purpose: str, step: int, count: int) -> Tensor:
         stream = torch_stream(seed, purpose, rank, step, device)
-        return torch.randn(count, latent_dim, generator=stream, device=device)  # (count, latent_dim)
+        return torch.randn(count, parts.latent_dim, generator=stream, device=device)  # (count, latent_dim)
 
     def draw_plan(d_step: int) -> MixPlan:
-        mixes = state.step >= mix.mix_start and d_step % mix.mix_every == 0
-        return (policy if mixes else baseline).draw(b, d_step, seed, rank, device)
+        mixes = parts.step >= mix.mix_start and d_step % mix.mix_every == 0
+        return (parts.policy if mixes else baseline).draw(b, d_step, seed, rank, device)
 
-    state.generator.train()
-    state.discriminator.train()
-    while state.step < settings.steps:
-        decay = 1 - state.step / settings.steps if settings.lr_decay == "linear" else 1.0
-        for group in [*state.opt_g.param_groups, *state.opt_d.param_groups]:
+    parts.generator.train()
+    parts.discriminator.train()
+    while parts.step < settings.steps:
+        decay = 1 - parts.step / settings.steps if settings.lr_decay == "linear" else 1.0
+        for group in [*parts.opt_g.param_groups, *parts.opt_d.param_groups]:
             group["lr"] = settings.lr * decay
 
         statistics.keep()
@@ -140,30 +154,30 @@ def train_gan(
         # The discriminator: n_dis times, fakes without gradients, one forward for real, fake and mixed rows.
         terms: list[Tensor] = []
         layers: list[str] = []
-        for d_step in range(state.step * settings.n_dis, (state.step + 1) * settings.n_dis):
-            real, _ = batches.batch(d_step)  # (b, c, h, w)
+        for d_step in range(parts.step * settings.n_dis, (parts.step + 1) * settings.n_dis):
+            real, _ = parts.batches.batch(d_step)  # (b, c, h, w)
             with torch.no_grad(), accelerator.autocast():
                 fake = generator(latents("latents of d", d_step, b))  # (b, c, h, w)
             plan = draw_plan(d_step)
-            terms.append(discriminator_step(state.discriminator, guard_d, real, fake, plan, loss, mix))
+            terms.append(discriminator_step(parts.discriminator, guard_d, real, fake, plan, loss, mix))
             layers.append(plan.layer)
 
         # The generator: once, through a discriminator that needs no gradients of its own.
         discriminator.requires_grad_(False)
         with accelerator.autocast():
-            fake = state.generator(latents("latents of g", state.step, b * settings.g_batch_factor))
+            fake = parts.generator(latents("latents of g", parts.step, b * settings.g_batch_factor))
             loss_g = loss.generator(discriminator(fake).float()).mean()
         guard_g.update(loss_g)
         discriminator.requires_grad_(True)
         statistics.restore(guard_d.skipped + guard_g.skipped > 0)
-        if state.average is not None:
-            state.average.update_parameters(generator)
-        state.step += 1
+        if parts.average is not None:
+            parts.average.update_parameters(generator)
+        parts.step += 1
 
-        # Everything else.
+        # Metrics, tasks, and a look whether to stop.
         total, on_real, on_fake, on_mixed = torch.stack(terms).mean(0)
         metrics.add(
-            {"step": state.step, "images": state.step * settings.n_dis * settings.batch_size, "layers": layers},
+            {"step": parts.step, "images": parts.step * settings.n_dis * settings.batch_size, "layers": layers},
             {
                 "loss_d": total,
                 "loss_d_real": on_real,
@@ -172,27 +186,4 @@ def train_gan(
                 "loss_g": loss_g,
             },
         )
-        due = any(task.due(state.step, settings.steps) for task in tasks)
-        if due or state.step % log_every == 0 or state.step == settings.steps:
-            metrics.flush()
-        run_due(tasks, state.step, settings.steps)
-        if state.step < settings.steps:
-            try:
-                check_stop()
-            except Stopped:
-                metrics.flush()  # whoever catches it saves
-                raise
-
-
-def sampling_generator(state: GanState, accelerator: Accelerator) -> nn.Module:
-    """A copy of the generator to sample from: its average where there is one, in eval mode, the same on all processes.
-
-    A copy, because BatchNorm's running statistics differ between processes while training, and sampling must neither
-    depend on the process nor change what training computes.
-    """
-    source = accelerator.unwrap_model(state.generator) if state.average is None else state.average.module
-    generator: nn.Module = copy.deepcopy(source).eval().requires_grad_(False)
-    if accelerator.num_processes > 1:
-        for tensor in [*generator.parameters(), *generator.buffers()]:
-            tensor.data.copy_(broadcast(tensor.data, from_process=0))
-    return generator
+        finish_step(metrics, tasks, parts.step, settings.steps, log_every, check_stop)

@@ -1,57 +1,78 @@
-"""The networks that a GAN configuration describes, new or from a run's checkpoint."""
+"""The networks that a GAN's settings describe, new or from a run's checkpoint."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import nn
 
-from mmgan.config.gan import GanConfig
-from mmgan.config.parse import parse_config
+from mmgan.config.gan import GanConfig, GanNetworkSettings
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import global_stream
-from mmgan.errors import UserError
 from mmgan.generators import build_generator
-from mmgan.mixing import Mixed
 from mmgan.runs.checkpoints import find_checkpoint
 from mmgan.runs.folder import RunFolder
-from mmgan.runs.loading import load_network, read_facts
-from mmgan.training.average import make_average
+from mmgan.runs.loading import load_trained, read_facts, read_run_config
 
 
-def build_networks(config: GanConfig, channels: int, size: int) -> tuple[nn.Module, Mixed]:
-    """Generator and discriminator for images (channels, size, size), initialised by the seed.
+def build_networks(
+    settings: GanNetworkSettings, *, channels: int, image_size: int, seed: int
+) -> tuple[nn.Module, nn.Module]:
+    """Generator and discriminator for images (channels, image_size, image_size), initialised by the seed.
 
     Raises:
-        UserError: if the networks do not exist for these images, or a layer to mix at does not exist.
+        UserError: if there are no such networks for these images.
     """
-    net = config.networks
-    with global_stream(config.run.seed, "init"):
-        generator = build_generator(net.arch, size, channels, net.g_width, net.latent_dim, net.g_shortcuts)
+    with global_stream(seed, "init"):
+        generator = _generator(settings, channels, image_size)
         discriminator = build_discriminator(
-            net.arch, size, channels, net.d_width, net.pool, net.spectral, net.d_shortcuts
+            settings.arch,
+            image_size,
+            channels,
+            settings.d_width,
+            settings.pool,
+            settings.spectral,
+            settings.d_shortcuts,
         )
-    layout = torch.channels_last if config.device.channels_last else torch.contiguous_format
-    mixed = Mixed(discriminator, config.mix.mix.items)
-    return generator.to(memory_format=layout), mixed.to(memory_format=layout)
+    return generator, discriminator
+
+
+def _generator(settings: GanNetworkSettings, channels: int, image_size: int) -> nn.Module:
+    return build_generator(
+        settings.arch, image_size, channels, settings.g_width, settings.latent_dim, settings.g_shortcuts
+    )
 
 
 def read_gan_config(folder: RunFolder) -> GanConfig:
     """The configuration of a GAN run.
 
     Raises:
-        UserError: if the folder is not a GAN run's.
+        UserError: if the folder is not a GAN run.
     """
-    if "n_dis" not in folder.read_config():
-        raise UserError(f"{folder.path} is not a GAN's run: its {folder.config_file.name} has no n_dis")
-    config, _ = parse_config(GanConfig, [], prog="mmgan", description="", default_config=str(folder.config_file))
-    return config
+    return read_run_config(folder, GanConfig, "GAN", "n_dis")
 
 
-def load_generator(folder: RunFolder, which: str) -> tuple[nn.Module, GanConfig, int, Path]:
-    """A run's generator in eval mode (its average where there is one), its configuration, its step and its checkpoint.
+@dataclass(frozen=True)
+class TrainedGenerator:
+    """A generator of a run.
+
+    Attributes:
+        network: maps (n, latent_dim) to images in [-1, 1]; in eval mode, on the CPU; the average where there is one.
+        latent_dim: dimensions of z ~ N(0, I).
+        step: the number of generator steps that it was trained for.
+        checkpoint: where it lies.
+    """
+
+    network: nn.Module
+    latent_dim: int
+    step: int
+    checkpoint: Path
+
+
+def load_generator(folder: RunFolder, which: str) -> TrainedGenerator:
+    """Load the generator of a GAN run.
 
     Args:
-        folder: a GAN run's.
+        folder: the run's.
         which: "last", "best", or a checkpoint's name such as "step-00001000".
 
     Raises:
@@ -60,11 +81,7 @@ def load_generator(folder: RunFolder, which: str) -> tuple[nn.Module, GanConfig,
     config = read_gan_config(folder)
     path = find_checkpoint(folder.checkpoints, which)
     facts = read_facts(path)
-    generator, _ = build_networks(config, facts["channels"], facts["image_size"])
-    average = make_average(generator, config.training.ema)
-    if average is None:
-        load_network(path, "generator", generator)
-    else:
-        load_network(path, "generator-average", average)
-        generator = average.module
-    return generator.eval().requires_grad_(False), config, int(facts["step"]), path
+    with global_stream(0, "init"):  # the weights come from the checkpoint
+        generator = _generator(config.networks, facts["channels"], facts["image_size"])
+    network = load_trained(path, "generator", generator, config.training.ema, config.device)
+    return TrainedGenerator(network, config.networks.latent_dim, int(facts["step"]), path)

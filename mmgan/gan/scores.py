@@ -1,7 +1,7 @@
-"""Scores of a GAN run: which extractor, when, and what is written down."""
+"""Scores of a GAN run: what they are made with, and what is written down."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,13 @@ from typing import Any
 from accelerate import Accelerator
 from torch import nn
 
-from mmgan.config.gan import GanConfig
+from mmgan.config.gan import GanScoreSettings
+from mmgan.config.shared import DataSettings
 from mmgan.data import Images
 from mmgan.errors import UserError
 from mmgan.process.accelerator import on_main
-from mmgan.process.inputs import load_split
 from mmgan.process.stopping import StopRequests
+from mmgan.runs.data import load_split
 from mmgan.runs.folder import RunFolder
 from mmgan.scoring import (
     Extractor,
@@ -36,42 +37,102 @@ from mmgan.supervised.judges import JUDGED, judge_extractor
 FID = "frechet_inception_distance"
 
 
-def check_scoring(config: GanConfig) -> None:
-    """Refuse, before any data or training work, scores that could not be had in the end.
+def find_weights(score: GanScoreSettings, data: DataSettings) -> Path | None:
+    """The weights file of the Inception, or None for this project's own classifier. Refuses, before any data is read,
+    scores that would fail in the end.
 
     Raises:
-        UserError: if the extractor does not exist for this data or its weights are not to be had.
+        UserError: if the extractor does not exist for this data, or its weights cannot be found.
     """
-    score = config.score
-    if not score.score_every:
-        return
     if score.extractor == "inception":
-        find_inception_weights(score.inception_weights, download=config.data.download)
-    elif config.data.data not in JUDGED:
+        return find_inception_weights(score.inception_weights, download=data.download)
+    if data.data not in JUDGED:
         raise UserError(
-            f"--extractor classifier judges {', '.join(JUDGED)}, not {config.data.data}: use --extractor inception,"
+            f"--extractor classifier judges {', '.join(JUDGED)}, not {data.data}: use --extractor inception,"
             " or --score-every 0 for no scores"
         )
+    return None
+
+
+def build_scorer(
+    score: GanScoreSettings,
+    data: DataSettings,
+    images: Images,
+    weights: Path | None,
+    *,
+    latent_dim: int,
+    seed: int,
+    averaged: bool,
+    accelerator: Accelerator,
+    stop: StopRequests | None = None,
+) -> "GanScorer":
+    """The scorer of a generator, checked but not yet prepared.
+
+    Args:
+        score: how it scores.
+        data: where the real images lie.
+        images: the training images; they are used where scores compare with the training split.
+        weights: as `find_weights` returned it.
+        latent_dim: dimensions of the generator's input.
+        seed: of the latents.
+        averaged: whether the generator is an average; it stands next to the scores.
+        accelerator: the run's.
+        stop: ends scoring when signals ask for it; None: nothing does.
+
+    Raises:
+        UserError: if there is no such split, or it has too few images for these scores.
+    """
+    real = images if score.real_split == images.split else load_split(data, score.real_split, accelerator)
+    settings = ScoreSettings(splits=score.is_splits, prc=score.precision_recall)
+    settings.check(score.score_samples, len(real))
+    return GanScorer(
+        score.score_samples, settings, real, weights, data.data_root, latent_dim, seed, averaged, accelerator, stop
+    )
 
 
 @dataclass
 class GanScorer:
-    """Scores the generator on all processes and notes the result in the run folder.
+    """Scores a generator on all processes and notes the result in the run folder.
 
     Attributes:
-        reference: the real side; on the main process alone.
-        stop: what signals ask for; None: they are not listened to.
-        line: what there is to say of the last scores.
+        samples: how many images are generated and scored.
+        settings: which scores are computed.
+        real: the images that they are compared with.
+        weights: the Inception's file; None: the judge of this data is the extractor.
+        data_root: where the judge finds its training images.
+        latent_dim: dimensions of the generator's input.
+        seed: of the latents.
+        averaged: whether the generator is an average.
+        accelerator: the run's.
+        stop: what signals ask for; None: nobody listens.
+        extractor: set by `prepare`.
+        reference: the features of the real images, set by `prepare`, on the main process alone.
+        line: the last scores in words.
     """
 
-    config: GanConfig
-    accelerator: Accelerator
-    images: Images
-    extractor: Extractor
+    samples: int
     settings: ScoreSettings
-    reference: Reference | None
-    stop: StopRequests | None = None
+    real: Images
+    weights: Path | None
+    data_root: str
+    latent_dim: int
+    seed: int
+    averaged: bool
+    accelerator: Accelerator
+    stop: StopRequests | None
+    extractor: Extractor = field(init=False)
+    reference: Reference | None = field(init=False)
     line: str = ""
+
+    def prepare(self) -> None:
+        """Load the extractor, or train it on first need, and compute the features of the real images."""
+        self.extractor = make_extractor(self.weights, self.real, self.data_root, self.accelerator)
+        self.reference = real_features(
+            self.real,
+            self.extractor,
+            cache_dir=cache_folder() / "features",
+            processes=Processes.of(self.accelerator),
+        )
 
     def score(
         self,
@@ -82,13 +143,13 @@ class GanScorer:
         changed: Sequence[str],
         keep_best: Callable[[], None],
     ) -> None:
-        """Score and write scores.json; all processes call it.
+        """Score the generator and write scores.json; all processes call it.
 
         Args:
-            generator: to be scored.
-            step: its step.
+            generator: maps latents to images.
+            step: the number of steps that it was trained for.
             folder: the run's.
-            changed: what --allow-changed let pass in the run's life; it stands beside the scores.
+            changed: the changes that --allow-changed accepted in the run's life; they stand next to the scores.
             keep_best: called on all processes where this is the lowest FID so far, before scores.json says so: a run
                 that is killed between the two scores this step again.
 
@@ -115,13 +176,13 @@ class GanScorer:
         Raises:
             Stopped: between two chunks of samples, on all processes, when asked to.
         """
-        source = image_source(generator, self.config.networks.latent_dim, self.config.run.seed, self.accelerator.device)
-        count, processes = self.config.score.score_samples, Processes.of(self.accelerator)
+        source = image_source(generator, self.latent_dim, self.seed, self.accelerator.device)
+        processes = Processes.of(self.accelerator)
         if self.stop is not None:
             processes = replace(processes, gather=partial(self.stop.gather, processes.gather))
         fakes, reason = None, None
         try:
-            fakes = extract(source, count, self.extractor, processes, what="samples")
+            fakes = extract(source, self.samples, self.extractor, processes, what="samples")
         except NonFiniteSamples as error:
             reason = str(error)
         if self.reference is None:
@@ -130,16 +191,23 @@ class GanScorer:
             None if fakes is None else score_features(fakes, self.reference, self.settings),
             self.settings,
             self.extractor,
-            samples=count,
-            real=self.images.name,
-            split=self.images.split,
-            reals=len(self.images),
+            samples=self.samples,
+            real=self.real.name,
+            split=self.real.split,
+            reals=len(self.real),
             device=self.accelerator.device,
-            seed=self.config.run.seed,
+            seed=self.seed,
             step=step,
-            averaged=self.config.training.ema > 0,
+            averaged=self.averaged,
             reason=reason,
         )
+
+
+def make_extractor(weights: Path | None, images: Images, data_root: str, accelerator: Accelerator) -> Extractor:
+    """The Inception with these weights, or the judge of this data, on the run's device."""
+    if weights is None:
+        return judge_extractor(images, data_root, accelerator)
+    return InceptionExtractor(weights, accelerator.device)
 
 
 def _best(history: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
@@ -148,7 +216,7 @@ def _best(history: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def cut_scores(folder: RunFolder, step: int) -> bool:
-    """Drop the scores after `step` from scores.json, which a resumed run makes again; whether `step` has none.
+    """Drop the scores after `step` from scores.json; a resumed run makes them again. Whether `step` has none.
 
     Raises:
         StorageFailed: if scores.json cannot be written.
@@ -160,49 +228,6 @@ def cut_scores(folder: RunFolder, step: int) -> bool:
     elif len(kept) < len(history):
         folder.scores_file.unlink()
     return not kept or kept[-1]["step"] != step
-
-
-def make_scorer(
-    config: GanConfig, images: Images, accelerator: Accelerator, stop: StopRequests | None = None
-) -> GanScorer | None:
-    """The scorer of a run, its extractor loaded (or trained on first need) and its real features computed; None with
-    score_every 0. With `stop`, scoring ends when signals ask for it. Errors as in `reference_images`.
-    """
-    score = config.score
-    if not score.score_every:
-        return None
-    settings = score_settings(config)
-    real = reference_images(config, images, accelerator)
-    extractor = make_extractor(config, real, accelerator)
-    reference = real_features(
-        real, extractor, cache_dir=cache_folder() / "features", processes=Processes.of(accelerator)
-    )
-    return GanScorer(config, accelerator, real, extractor, settings, reference, stop)
-
-
-def score_settings(config: GanConfig) -> ScoreSettings:
-    """How scores are computed, as the run's settings have it."""
-    return ScoreSettings(splits=config.score.is_splits, prc=config.score.precision_recall)
-
-
-def reference_images(config: GanConfig, images: Images, accelerator: Accelerator) -> Images:
-    """The real images that are scored against; `images` are the training ones.
-
-    Raises:
-        UserError: if there is no such split, or there are too few images for these scores.
-    """
-    split = config.score.real_split
-    real = images if split == images.split else load_split(config.data, split, accelerator)
-    score_settings(config).check(config.score.score_samples, len(real))
-    return real
-
-
-def make_extractor(config: GanConfig, images: Images, accelerator: Accelerator) -> Extractor:
-    """The extractor that the settings name, on the run's device."""
-    if config.score.extractor == "classifier":
-        return judge_extractor(images, config.data.data_root, accelerator)
-    weights = find_inception_weights(config.score.inception_weights, download=config.data.download)
-    return InceptionExtractor(weights, accelerator.device)
 
 
 def one_line(entry: dict[str, Any]) -> str:
@@ -218,42 +243,3 @@ def one_line(entry: dict[str, Any]) -> str:
     if "precision" in scores:
         parts.append(f"precision {scores['precision']:.3f}, recall {scores['recall']:.3f}")
     return f"{', '.join(parts)}  (extractor {extractor['name']}, {entry['samples']:,} samples)"
-
-
-def summary(config: GanConfig, folder: RunFolder) -> str:
-    """What a run ends by saying: the scores with their extractor, the facts, and the paths of what was written."""
-    scores = folder.read_scores()
-    lines = []
-    if scores:
-        last, best = scores["last"], scores["best"]
-        real, extractor = last["real"], last["extractor"]
-        lines.append(f"last   {one_line(last)}")
-        if best is not None and best["step"] != last["step"]:
-            lines.append(f"best   {one_line(best)}, step {best['step']}")
-        lines.append(
-            f"scored against {real['images']:,} images of {real['name']} ({real['split']}) with extractor"
-            f" {extractor['name']}, weights {extractor['digest'][:12]}"
-        )
-        if extractor["name"] != "inception":
-            lines.append("these are not Inception scores: compare them with others of this extractor alone")
-        lines += [f"note: {note}" for note in last["notes"]]
-    mix = config.mix
-    mixing = f"layers {mix.mix}, alpha {mix.alpha:g}" if mix.mix != "none" else "none (the baseline)"
-    lines.append(f"mixing: {mixing}; {config.training.steps} steps; seed {config.run.seed}")
-    for what, path in _written(folder):
-        lines.append(f"{what:12} {path}")
-    return "\n".join(lines)
-
-
-def _written(folder: RunFolder) -> list[tuple[str, Path]]:
-    grids = sorted(folder.samples.glob("*.png"))
-    checkpoints = sorted(folder.checkpoints.glob("step-*"))
-    paths = [
-        ("samples", grids[-1] if grids else None),
-        ("scores", folder.scores_file),
-        ("metrics", folder.metrics_file),
-        ("checkpoint", checkpoints[-1] if checkpoints else None),
-        ("best", folder.checkpoints / "best"),
-        ("report", folder.report_file),
-    ]
-    return [(what, path) for what, path in paths if path is not None and path.exists()]

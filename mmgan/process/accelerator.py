@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mmgan.errors import StorageFailed, UserError
 
 if TYPE_CHECKING:
+    import torch
     from accelerate import Accelerator
 
     from mmgan.config.shared import DeviceSettings, RunSettings
@@ -33,6 +34,13 @@ def make_accelerator(run: "RunSettings", device: "DeviceSettings", folder: str) 
     )
 
 
+def memory_format(device: "DeviceSettings") -> "torch.memory_format":
+    """The layout of images and convolution weights."""
+    import torch
+
+    return torch.channels_last if device.channels_last else torch.contiguous_format
+
+
 def where(accelerator: "Accelerator") -> str:
     """The device and the number of processes, in words."""
     count = accelerator.num_processes
@@ -40,7 +48,7 @@ def where(accelerator: "Accelerator") -> str:
 
 
 def on_main(accelerator: "Accelerator", action: Callable[[], Result]) -> Result:
-    """Do it in the main process alone, and give all processes its result, or its UserError or StorageFailed."""
+    """Run `action` in the main process only; all processes get its result, or its UserError or StorageFailed."""
     from accelerate.utils import broadcast_object_list
 
     outcome: list[Any] = [None, None]
@@ -58,7 +66,7 @@ def on_main(accelerator: "Accelerator", action: Callable[[], Result]) -> Result:
 
 @contextmanager
 def main_process_first(accelerator: "Accelerator") -> Iterator[None]:
-    """Each machine's main process does it before its others; a UserError in one is met by all, none waits for it."""
+    """Each machine's main process runs the block before its other processes do. If one raises, none waits for it."""
     first = accelerator.is_local_main_process
     if not first:
         accelerator.wait_for_everyone()

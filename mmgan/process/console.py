@@ -21,7 +21,7 @@ class Console:
     """A progress bar over steps with losses and images/s, and lines above it; the main process alone speaks."""
 
     def __init__(self, accelerator: "Accelerator", total: int, start: int, unit: str = "step") -> None:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         self.accelerator = accelerator
         self.bar = tqdm(

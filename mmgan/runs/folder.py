@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from mmgan.config.fields import Names
 from mmgan.errors import UserError
 from mmgan.storage import flush_folder, storing, write_atomically
 
@@ -193,6 +194,12 @@ class RunFolder:
         if not isinstance(values, dict):
             raise UserError(f"{self.scores_file} is damaged (it holds no object): put it back, or remove it")
         return values
+
+
+def default_folder(data: str, arch: str, mix: Names, seed: int) -> Path:
+    """The run folder where --out names none: runs/<data>-<arch>-<layers>-seed<seed>; without `arch` if it is empty."""
+    name = Path(data).name if data.startswith("folder:") else data
+    return Path("runs") / "-".join([name, *([arch] if arch else []), "+".join(mix.items), f"seed{seed}"])
 
 
 def _row(line: bytes) -> dict[str, Any] | None:

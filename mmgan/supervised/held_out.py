@@ -1,31 +1,27 @@
 """Error and NLL of a classifier on images that it is not trained on, shared among processes.
 
-The images are cut into fixed chunks; chunk c is the work of rank c mod P. Each example's result is computed by one
-process, in the same chunk whatever P is, so that the numbers are bitwise the same for any number of processes.
+The images are cut into fixed chunks; rank c mod P works on chunk c. One process computes each example's result, in the
+same chunk for any P. So the numbers are bitwise the same for any number of processes P.
 """
 
-import copy
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmgan.data import Images, to_float
 from mmgan.errors import TrainingFailed, UserError
-from mmgan.supervised.loop import ClassifierState
 
 CHUNK = 250
-"""Images a forward."""
+"""Images per forward."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a classifier does on a split.
+    """Results of a classifier on one split.
 
     Attributes:
         error_percent: share of images whose largest logit is not the label's, in percent.
@@ -38,22 +34,8 @@ class Result:
     examples: int
 
 
-def evaluation_copy(state: ClassifierState, accelerator: Accelerator) -> nn.Module:
-    """A copy of the network to evaluate: its average where there is one, in eval mode, the same on all processes.
-
-    A copy, because BatchNorm's running statistics differ between processes while training, and evaluating must neither
-    depend on the process nor change what training computes.
-    """
-    mixed: Any = accelerator.unwrap_model(state.network) if state.average is None else state.average.module
-    network: nn.Module = copy.deepcopy(mixed.model).eval().requires_grad_(False)
-    if accelerator.num_processes > 1:
-        for tensor in [*network.parameters(), *network.buffers()]:
-            tensor.data.copy_(broadcast(tensor.data, from_process=0))
-    return network
-
-
 def held_out_result(network: nn.Module, images: Images, accelerator: Accelerator) -> Result:
-    """Error and NLL on all images of a split, each counted once; the same on every process, which all must call it.
+    """Error and NLL on all images of a split, each counted once. All processes call it and get the same result.
 
     Args:
         network: images in [-1, 1] -> logits, in eval mode and the same on every process.

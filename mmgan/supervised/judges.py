@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from accelerate import Accelerator
 from torch import nn
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from mmgan.classifiers import build_classifier
 from mmgan.config.classifier import ClassifierMixSettings, ClassifierTrainingSettings
@@ -30,7 +30,7 @@ from mmgan.process.alone import Alone
 from mmgan.scoring import NetworkExtractor, state_digest
 from mmgan.storage import cache_folder, cached_file
 from mmgan.supervised.held_out import held_out_result
-from mmgan.supervised.loop import ClassifierState, make_optimizer, train_classifier
+from mmgan.supervised.loop import ClassifierParts, make_optimizer, make_policy, train_classifier
 
 JUDGED = ("digits", "mnist", "fashion-mnist")
 """The data sets that have a judge."""
@@ -142,32 +142,30 @@ def _key(images: Images, settings: ClassifierTrainingSettings) -> str:
 def _train(network: nn.Module, images: Images, settings: ClassifierTrainingSettings) -> None:
     """On the CPU, with a fixed number of threads: a cache that was filled beside a GPU serves without one."""
     mixed = Mixed(network, MIX.mix.items)
-    state = ClassifierState(mixed, None, make_optimizer(mixed, settings))
     batches = make_batches(images, settings.batch_size, seed=SEED)
+    optimizer = make_optimizer(mixed, settings)
+    parts = ClassifierParts(mixed, None, optimizer, batches, make_policy(MIX), len(images.classes))
     total = settings.epochs * batches.steps_per_epoch
     threads = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
         with tqdm(total=total, desc=f"training the {images.name} classifier that scores use", unit="step") as bar:
+
+            def advance(rows: list[dict[str, Any]]) -> None:
+                bar.update(len(rows))
+
             train_classifier(
-                state,
-                batches,
-                MIX,
+                parts,
                 settings,
-                classes=len(images.classes),
                 seed=SEED,
                 accelerator=Alone("cpu"),
                 log_every=20,
-                on_metrics=lambda rows: _advance(bar, len(rows)),
+                on_metrics=advance,
                 tasks=[],
             )
     finally:
         torch.set_num_threads(threads)
     network.eval()
-
-
-def _advance(bar: "tqdm[Any]", steps: int) -> None:
-    bar.update(steps)
 
 
 def _load(path: Path, network: nn.Module) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """The classifier training loop: supervised Manifold Mixup (Section 2, Equation 1)."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,36 +16,53 @@ from mmgan.config.classifier import ClassifierMixSettings, ClassifierTrainingSet
 from mmgan.data import Batches
 from mmgan.data.cutout import cutout
 from mmgan.draws import global_stream, torch_stream
-from mmgan.errors import Stopped
 from mmgan.losses import CLASSIFIER_LOSSES
 from mmgan.mixing.policies import PermutationPolicy
 from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
-from mmgan.training.tasks import Task, run_due
+from mmgan.training.tasks import Task, finish_step
 
 Attack = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 """(network, images, labels, generator) -> adversarial images; adversarial training is handed one."""
 
 
 @dataclass
-class ClassifierState:
-    """All that training changes.
+class ClassifierParts:
+    """The parts of a training, whoever made them. Training changes the network, the optimizer and `step`.
 
     Attributes:
-        network: a `Mixed`, as `accelerator.prepare` returned it.
+        network: a `Mixed` around a network that maps images (n, c, h, w) in [-1, 1] to (n, classes) logits; as
+            `accelerator.prepare` returned it.
         average: the exponential average of its weights, or None.
         optimizer: prepared.
-        step: steps done.
+        batches: the images and labels, by step.
+        policy: draws the plans.
+        classes: the number of logits.
+        attack: makes the adversarial images that the network is trained on; None: it is trained on the images.
+        step: the number of steps done.
     """
 
     network: nn.Module
     average: AveragedModel | None
     optimizer: torch.optim.Optimizer
+    batches: Batches
+    policy: PermutationPolicy
+    classes: int
+    attack: Attack | None = None
     step: int = 0
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The networks to save, by the name of their file."""
+        average = {} if self.average is None else {"classifier-average": self.average}
+        return {"classifier": self.network} | average
+
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """The optimizers to save, by the name of their file."""
+        return {"optimizer": self.optimizer}
 
 
 def make_optimizer(network: nn.Module, settings: ClassifierTrainingSettings) -> torch.optim.Optimizer:
-    """SGD with momentum (Appendix C); fused, as `Guard` needs it."""
+    """SGD with momentum (Appendix C); fused, because `Guard` needs it."""
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=settings.lr,
@@ -55,19 +72,19 @@ def make_optimizer(network: nn.Module, settings: ClassifierTrainingSettings) -> 
         fused=True,
     )
     if settings.momentum:
-        # A first step that is left out would leave the buffers that it makes unset; from zeros it gives the same.
+        # The first step makes these buffers. If it is skipped they stay unset; zeros give the same first step.
         for parameter in network.parameters():
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
 
 
 def make_policy(mix: ClassifierMixSettings) -> PermutationPolicy:
-    """The law of the plans that the settings describe."""
+    """The policy that draws plans as the settings say."""
     return PermutationPolicy(mix.mix.items, mix.alpha, mix.lam, mix.per, mix.layer_per)
 
 
 def learning_rate(step: int, steps_per_epoch: int, settings: ClassifierTrainingSettings) -> float:
-    """The learning rate of the step that follows `step` steps."""
+    """The learning rate of the step after `step` steps."""
     if settings.lr_decay == "step":
         passed = sum(step >= epoch * steps_per_epoch for epoch in settings.drops)
         return settings.lr * settings.gamma**passed
@@ -77,17 +94,14 @@ def learning_rate(step: int, steps_per_epoch: int, settings: ClassifierTrainingS
 
 
 def soft_labels(labels: Int64[Tensor, " b"], classes: int, smoothing: float) -> Float[Tensor, "b classes"]:
-    """One-hot rows, of which the share `smoothing` is spread evenly over all classes."""
+    """One-hot rows; the share `smoothing` of each is spread evenly over all classes."""
     return F.one_hot(labels, classes).float() * (1 - smoothing) + smoothing / classes  # (b, classes)
 
 
 def train_classifier(
-    state: ClassifierState,
-    batches: Batches,
-    mix: ClassifierMixSettings,
+    parts: ClassifierParts,
     settings: ClassifierTrainingSettings,
     *,
-    classes: int,
     seed: int,
     accelerator: Accelerator,
     log_every: int,
@@ -95,88 +109,77 @@ def train_classifier(
     tasks: Sequence[Task],
     validate: Callable[[int], dict[str, float]] | None = None,
     cutout_side: int = 0,
-    attack: Attack | None = None,
     skip_non_finite: int = 0,
     check_stop: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train from `state.step` to `settings.epochs` epochs of `batches.steps_per_epoch` steps each.
+    """Train from `parts.step` to `settings.epochs` epochs of `batches.steps_per_epoch` steps each.
 
-    An epoch is so many steps that every image is seen at least once; where the batch size does not divide the number
-    of images, its last batch reaches over into the next pass.
+    One epoch visits every image at least once. Where the batch size does not divide the number of images, the last
+    batch of an epoch reaches into the next pass.
 
     Args:
-        state: changed in place.
-        batches: images in [-1, 1] and their labels, by step.
-        classes: number of logits.
-        seed: of plans, cutout, dropout, noise and attacks; `batches` has its own.
+        parts: what is trained, and on what; changed in place.
+        settings: the loss, the learning rate, the number of epochs.
+        seed: of plans, cutout, dropout, noise and attacks; `parts.batches` has its own.
+        log_every: steps between two calls of `on_metrics`.
         on_metrics: gets the rows of the steps since its last call, on every process.
         tasks: run after a step when due, in order, on every process.
-        validate: called with the step after each epoch, on every process; what it returns joins the step's row.
-        cutout_side: of the square that cutout puts, in pixels; 0: none.
-        attack: makes the adversarial images that are trained on; None: the images themselves.
+        validate: called with the step after each epoch, on every process; its result joins the step's row.
+        cutout_side: side in pixels of the square that cutout greys; 0: none.
         skip_non_finite: how many steps may be skipped because of losses or gradients that are not finite.
         check_stop: called after each step but the last, on every process; ends training by raising `Stopped`.
 
     Raises:
-        TrainingFailed: if the loss or gradient is not finite once more than may be skipped. What is not finite never
-            reaches a weight, the optimizer or the average.
+        TrainingFailed: if more steps than `skip_non_finite` have a loss or gradient that is not finite. Such numbers
+            never reach a weight, the optimizer or the average.
     """
     loss_of = CLASSIFIER_LOSSES[settings.loss]
-    policy = make_policy(mix)
+    batches, policy = parts.batches, parts.policy
     rank, world_size, device = accelerator.process_index, accelerator.num_processes, accelerator.device
-    network = accelerator.unwrap_model(state.network)
+    network = accelerator.unwrap_model(parts.network)
     last = settings.epochs * batches.steps_per_epoch
-    guard = Guard("classifier", state.network, state.optimizer, accelerator, settings.clip_grad)
+    guard = Guard("classifier", parts.network, parts.optimizer, accelerator, settings.clip_grad)
     statistics = RunningStatistics([network])
     metrics = Metrics(accelerator, [guard], on_metrics, skip_non_finite)
 
-    state.network.train()
-    while state.step < last:
-        lr = learning_rate(state.step, batches.steps_per_epoch, settings)
-        for group in state.optimizer.param_groups:
+    parts.network.train()
+    while parts.step < last:
+        lr = learning_rate(parts.step, batches.steps_per_epoch, settings)
+        for group in parts.optimizer.param_groups:
             group["lr"] = lr
 
         statistics.keep()
 
-        # The batch, and what is done to its images.
-        x, classes_of_x = batches.batch(state.step)  # (b, c, h, w), (b,)
+        # A batch, its images augmented or attacked.
+        x, classes_of_x = batches.batch(parts.step)  # (b, c, h, w), (b,)
         assert classes_of_x is not None
-        x = cutout(x, cutout_side, seed=seed, step=state.step, rank=rank, world_size=world_size)
-        if attack is not None:
-            x = attack(network, x, classes_of_x, torch_stream(seed, "attack", rank, state.step, device))
-        y = soft_labels(classes_of_x, classes, settings.label_smoothing)  # (b, classes)
+        x = cutout(x, cutout_side, seed=seed, step=parts.step, rank=rank, world_size=world_size)
+        if parts.attack is not None:
+            x = parts.attack(network, x, classes_of_x, torch_stream(seed, "attack", rank, parts.step, device))
+        y = soft_labels(classes_of_x, parts.classes, settings.label_smoothing)  # (b, classes)
 
-        # Labels are mixed by the plans that mix the hidden states.
-        plans = policy.draw_groups(len(x), state.step, seed, rank, device)
+        # The plans that mix the hidden states mix the labels too.
+        plans = policy.draw_groups(len(x), parts.step, seed, rank, device)
         for plan in plans:
             y = plan.replace(y)  # (b, classes)
-        with global_stream(seed, "dropout", rank, state.step):  # dropout and noise take no generator of their own
-            logits = state.network(x, *plans)  # (b, classes)
+        with global_stream(seed, "dropout", rank, parts.step):  # dropout and noise draw from the global one
+            logits = parts.network(x, *plans)  # (b, classes)
         loss = loss_of(logits.float(), y)
         guard.update(loss)
         statistics.restore(guard.skipped > 0)
-        if state.average is not None:
-            state.average.update_parameters(network)
-        state.step += 1
+        if parts.average is not None:
+            parts.average.update_parameters(network)
+        parts.step += 1
 
-        # Everything else.
+        # Metrics, tasks, and a look whether to stop.
         facts: dict[str, Any] = {
-            "step": state.step,
-            "epoch": -(-state.step // batches.steps_per_epoch),
-            "images": state.step * batches.order.batch_size,
+            "step": parts.step,
+            "epoch": -(-parts.step // batches.steps_per_epoch),
+            "images": parts.step * batches.order.batch_size,
             "layers": [plan.layer for plan in plans],
             "lr": lr,
         }
-        if validate is not None and state.step % batches.steps_per_epoch == 0:
-            facts |= validate(state.step)
+        if validate is not None and parts.step % batches.steps_per_epoch == 0:
+            facts |= validate(parts.step)
         metrics.add(facts, {"loss": loss})
-        due = any(task.due(state.step, last) for task in tasks)
-        if due or state.step % log_every == 0 or state.step == last:
-            metrics.flush()
-        run_due(tasks, state.step, last)
-        if state.step < last:
-            try:
-                check_stop()
-            except Stopped:
-                metrics.flush()  # whoever catches it saves
-                raise
+        finish_step(metrics, tasks, parts.step, last, log_every, check_stop)

@@ -1,75 +1,66 @@
-"""The network that a classifier configuration describes, new or from a run's checkpoint."""
+"""The network that a classifier's settings describe, new or from a run's checkpoint."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from mmgan.classifiers import build_classifier
-from mmgan.config.classifier import ClassifierConfig
-from mmgan.config.parse import parse_config
+from mmgan.config.classifier import ClassifierConfig, ClassifierNetworkSettings
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
-from mmgan.mixing import Mixed
 from mmgan.runs.checkpoints import find_checkpoint
 from mmgan.runs.folder import RunFolder
-from mmgan.runs.loading import load_network, read_facts
-from mmgan.training.average import make_average
+from mmgan.runs.loading import load_trained, read_facts, read_run_config
 
 
-def build_network(config: ClassifierConfig, classes: int, channels: int, size: int) -> Mixed:
-    """The classifier of images (channels, size, size), initialised by the seed and wrapped for mixing.
+def build_network(
+    settings: ClassifierNetworkSettings, *, classes: int, channels: int, image_size: int, seed: int
+) -> nn.Module:
+    """The classifier of images (channels, image_size, image_size), initialised by the seed.
 
     Raises:
-        UserError: if there is no such network for these images, or a layer to mix at does not exist.
+        UserError: if there is no such network for these images.
     """
-    net = config.network
-    family, depth = net.arch, net.depth
-    if net.arch.startswith("preactresnet"):
-        if net.depth is not None:
+    family, depth = settings.arch, settings.depth
+    if family.startswith("preactresnet"):
+        if depth is not None:
             raise UserError(
-                f"--depth is not a setting of {net.arch}, whose name has it; where the configuration sets it,"
+                f"--depth is not a setting of {family}, whose name has it; where the configuration sets it,"
                 " --depth null leaves it out"
             )
-        family, depth = "preactresnet", int(net.arch.removeprefix("preactresnet"))  # type: ignore[assignment]
-    with global_stream(config.run.seed, "init"):
-        network = build_classifier(
+        family, depth = "preactresnet", int(family.removeprefix("preactresnet"))  # type: ignore[assignment]
+    with global_stream(seed, "init"):
+        return build_classifier(
             family,  # type: ignore[arg-type]
             classes,
             channels,
-            size,
+            image_size,
             depth=depth,
-            width=net.width,
-            widen_factor=net.widen_factor,
-            widths=net.units,
-            bottleneck=net.bottleneck,
-            dropout=net.dropout,
-            batch_norm=net.batch_norm,
-            input_noise=net.input_noise,
-            bias=net.bias,
-            stem_stride=net.stem_stride,
+            width=settings.width,
+            widen_factor=settings.widen_factor,
+            widths=settings.units,
+            bottleneck=settings.bottleneck,
+            dropout=settings.dropout,
+            batch_norm=settings.batch_norm,
+            input_noise=settings.input_noise,
+            bias=settings.bias,
+            stem_stride=settings.stem_stride,
         )
-    layout = torch.channels_last if config.device.channels_last else torch.contiguous_format
-    mixed = Mixed(network, config.mix.mix.items, detach=config.mix.detach)
-    return mixed.to(memory_format=layout)
 
 
 def read_classifier_config(folder: RunFolder) -> ClassifierConfig:
     """The configuration of a classifier run.
 
     Raises:
-        UserError: if the folder is not a classifier run's.
+        UserError: if the folder is not a classifier run.
     """
-    if "epochs" not in folder.read_config():
-        raise UserError(f"{folder.path} is not a classifier's run: its {folder.config_file.name} has no epochs")
-    config, _ = parse_config(ClassifierConfig, [], prog="mmgan", description="", default_config=str(folder.config_file))
-    return config
+    return read_run_config(folder, ClassifierConfig, "classifier", "epochs")
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedClassifier:
     """A classifier of a run.
 
     Attributes:
@@ -83,18 +74,18 @@ class Trained:
     checkpoint: Path
 
 
-def load_classifier(folder: RunFolder, which: str, config: ClassifierConfig, classes: int) -> Trained:
-    """A run's classifier.
+def load_classifier(folder: RunFolder, which: str, classes: int) -> TrainedClassifier:
+    """Load the classifier of a run.
 
     Args:
         folder: a classifier run's.
         which: "last", "best", or a checkpoint's name such as "step-00001000".
-        config: the run's.
         classes: how many classes the data has on which it is to be used.
 
     Raises:
         UserError: if there is no such checkpoint, it is damaged, or it has another number of classes.
     """
+    config = read_classifier_config(folder)
     path = find_checkpoint(folder.checkpoints, which)
     facts = read_facts(path)
     if facts.get("classes") != classes:
@@ -102,11 +93,8 @@ def load_classifier(folder: RunFolder, which: str, config: ClassifierConfig, cla
             f"{path} is of a classifier with {facts.get('classes')} classes, but the data has {classes}:"
             " use the data that it was trained on"
         )
-    mixed = build_network(config, classes, facts["channels"], facts["image_size"])
-    average = make_average(mixed, config.training.ema)
-    if average is None:
-        load_network(path, "classifier", mixed)
-    else:
-        load_network(path, "classifier-average", average)
-        mixed.load_state_dict(average.module.state_dict())
-    return Trained(mixed.model.eval().requires_grad_(False), facts, path)
+    network = build_network(
+        config.network, classes=classes, channels=facts["channels"], image_size=facts["image_size"], seed=0
+    )
+    network = load_trained(path, "classifier", network, config.training.ema, config.device)
+    return TrainedClassifier(network, facts, path)

@@ -1,5 +1,9 @@
-"""The exponential average of a network."""
+"""The exponential average of a network, and a copy of a network that training does not touch."""
 
+import copy
+
+from accelerate import Accelerator
+from accelerate.utils import broadcast
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -10,3 +14,16 @@ def make_average(network: nn.Module, decay: float) -> AveragedModel | None:
         return None
     ema = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return AveragedModel(network, multi_avg_fn=ema, use_buffers=True)
+
+
+def frozen_copy(network: nn.Module, accelerator: Accelerator) -> nn.Module:
+    """A copy to sample from or to evaluate: in eval mode, without gradients, the same on all processes.
+
+    During training the running statistics of BatchNorm differ between processes. The copy has those of rank 0, so
+    that its results do not depend on the process; and what is done with it does not change the training.
+    """
+    frozen: nn.Module = copy.deepcopy(network).eval().requires_grad_(False)
+    if accelerator.num_processes > 1:
+        for tensor in [*frozen.parameters(), *frozen.buffers()]:
+            tensor.data.copy_(broadcast(tensor.data, from_process=0))
+    return frozen

@@ -10,6 +10,7 @@ from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat, parse_config, unflat
 from mmgan.errors import UserError
 from mmgan.gan.networks import build_networks
+from mmgan.mixing import Mixed
 
 ROOT = Path(__file__).parents[2]
 GAN_CONFIGS = sorted((ROOT / "configs/gan").glob("*.yaml"))
@@ -31,8 +32,8 @@ def test_every_file_parses_and_its_networks_exist(path: Path) -> None:
     sizes = {"digits": (1, 16), "fashion-mnist": (1, 32), "stl10": (3, 48), "cifar10": (3, 32)}
     channels, size = sizes[config.data.data]
     assert config.data.image_size in (None, size)
-    generator, discriminator = build_networks(config, channels, size)
-    assert discriminator.layers == ("block1", "block2", "pixel")
+    generator, discriminator = build_networks(config.networks, channels=channels, image_size=size, seed=0)
+    assert Mixed(discriminator, config.mix.mix.items).layers == ("block1", "block2", "pixel")
     assert sum(p.numel() for p in generator.parameters()) > 0
 
 
@@ -47,7 +48,7 @@ def test_the_paper_s_setting() -> None:
     assert config.mix.pairs.items == ("real-fake", "fake-real", "fake-fake")
     assert (config.training.n_dis, config.training.batch_size, config.training.g_batch_factor) == (5, 64, 2)
     assert (config.training.lr, config.training.beta1, config.training.beta2) == (2e-4, 0.0, 0.9)
-    generator, discriminator = build_networks(config, 3, 32)
+    generator, discriminator = build_networks(config.networks, channels=3, image_size=32, seed=0)
     assert sum(p.numel() for p in generator.parameters()) == 4_276_739
     assert sum(p.numel() for p in discriminator.parameters()) == 1_053_824
 

@@ -14,23 +14,22 @@ from mmgan.config.fields import Names
 from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import make_batches, make_images
 from mmgan.discriminators import build_discriminator
-from mmgan.gan.loop import GanState, make_optimizer, train_gan
+from mmgan.gan.loop import GanParts, make_optimizer, make_policy, train_gan
 from mmgan.generators import build_generator
 from mmgan.mixing import Mixed
 from mmgan.training.tasks import Task
 
 B, N_DIS = 4, 3
 PIXELS = torch.randint(0, 256, (16, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+MIX = GanMixSettings(mix=Names("1,2,pixel"))
 BATCHES = make_batches(make_images("random", "train", PIXELS), B, seed=0)
 
 
-def train(state: GanState, steps: int, log_every: int = 10**9, tasks: tuple[Task, ...] = ()) -> None:
+def train(state: GanParts, steps: int, log_every: int = 10**9, tasks: tuple[Task, ...] = ()) -> None:
     train_gan(
         state,
-        BATCHES,
-        GanMixSettings(mix=Names("1,2,pixel")),
+        MIX,
         GanTrainingSettings(steps=steps, n_dis=N_DIS, batch_size=B),
-        latent_dim=6,
         seed=0,
         accelerator=Accelerator(cpu=True),
         log_every=log_every,
@@ -40,11 +39,12 @@ def train(state: GanState, steps: int, log_every: int = 10**9, tasks: tuple[Task
 
 
 @pytest.fixture
-def state() -> GanState:
+def state() -> GanParts:
     torch.manual_seed(0)
     g, d = build_generator("resnet", 16, 1, 4, 6), Mixed(build_discriminator("resnet", 16, 1, 4), "1,2,pixel")
     settings = GanTrainingSettings()
-    return GanState(g, d, None, make_optimizer(g, settings), make_optimizer(d, settings))
+    optimizers = make_optimizer(g, settings), make_optimizer(d, settings)
+    return GanParts(g, d, None, *optimizers, BATCHES, make_policy(MIX), latent_dim=6)
 
 
 class Reads(TorchDispatchMode):
@@ -52,7 +52,7 @@ class Reads(TorchDispatchMode):
 
     WAIT = ("aten::_local_scalar_dense", "aten::item", "aten::nonzero", "aten::masked_select", "aten::equal")
 
-    def __init__(self, state: GanState) -> None:
+    def __init__(self, state: GanParts) -> None:
         super().__init__()
         self.state = state
         self.steps: set[int] = set()
@@ -64,7 +64,7 @@ class Reads(TorchDispatchMode):
 
 
 def test_no_step_reads_from_the_device_but_those_that_hand_on_metrics(
-    state: GanState, monkeypatch: pytest.MonkeyPatch
+    state: GanParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copies: list[int] = []
     for name in ("cpu", "numpy", "tolist"):
@@ -81,7 +81,7 @@ def test_no_step_reads_from_the_device_but_those_that_hand_on_metrics(
     assert reads.steps == {4, 8, 9}
 
 
-def test_an_iteration_takes_one_forward_of_each_network_a_step(state: GanState) -> None:
+def test_an_iteration_takes_one_forward_of_each_network_a_step(state: GanParts) -> None:
     calls: Counter[str] = Counter()
     state.generator.register_forward_hook(lambda *a: calls.update(["g"]))
     state.discriminator.model.register_forward_hook(lambda *a: calls.update(["d"]))
@@ -92,7 +92,7 @@ def test_an_iteration_takes_one_forward_of_each_network_a_step(state: GanState) 
     assert calls == {"g": 2 * (N_DIS + 1), "d": 2 * (N_DIS + 1), "spectral norm": 2 * (N_DIS + 1) * len(norms)}
 
 
-def test_the_discriminator_has_no_gradients_of_its_own_in_the_generators_step(state: GanState) -> None:
+def test_the_discriminator_has_no_gradients_of_its_own_in_the_generators_step(state: GanParts) -> None:
     needs: list[set[bool]] = []
     parameters = list(state.discriminator.parameters())
     state.discriminator.model.register_forward_pre_hook(lambda *a: needs.append({p.requires_grad for p in parameters}))
@@ -100,7 +100,7 @@ def test_the_discriminator_has_no_gradients_of_its_own_in_the_generators_step(st
     assert needs == [{True}] * N_DIS + [{False}]
 
 
-def test_no_tensor_is_kept_from_step_to_step(state: GanState) -> None:
+def test_no_tensor_is_kept_from_step_to_step(state: GanParts) -> None:
     counts: list[int] = []
 
     def count(step: int) -> None:

@@ -12,11 +12,12 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from mmgan.config.fields import Names
-from mmgan.config.gan import GanConfig, GanMixSettings, GanNetworkSettings, GanTrainingSettings
+from mmgan.config.gan import GanMixSettings, GanNetworkSettings, GanTrainingSettings
 from mmgan.config.shared import DeviceSettings
 from mmgan.data import Images, make_batches, make_images
-from mmgan.gan.loop import GanState, train_gan
-from mmgan.gan.run import build_state
+from mmgan.gan.build import make_parts
+from mmgan.gan.loop import GanParts, make_policy, train_gan
+from mmgan.gan.networks import build_networks
 
 B = 4
 PLAIN = DeviceSettings(mixed_precision="no", channels_last=False)
@@ -29,24 +30,20 @@ def images() -> Images:
     return make_images("noise", "train", pixels)
 
 
-def step(device: DeviceSettings, layer: str) -> tuple[dict[str, Any], GanState]:
+def step(device: DeviceSettings, layer: str) -> tuple[dict[str, Any], GanParts]:
     """The losses of one iteration, and the state after it; Adam with beta1 = 0 keeps the gradients as its mean."""
-    config = GanConfig(
-        mix=GanMixSettings(mix=Names(layer)),
-        networks=GanNetworkSettings(d_width=8, g_width=8, latent_dim=6),
-        training=STILL,
-        device=device,
-    )
+    mix = GanMixSettings(mix=Names(layer))
+    settings = GanNetworkSettings(d_width=8, g_width=8, latent_dim=6)
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(cpu=True, mixed_precision=device.mixed_precision)
-    state = build_state(config, images(), accelerator)
+    networks = build_networks(settings, channels=3, image_size=16, seed=0)
+    batches = make_batches(images(), B, seed=0)
+    state = make_parts(*networks, batches, make_policy(mix), 6, mix, STILL, device, accelerator)
     rows: list[dict[str, Any]] = []
     train_gan(
         state,
-        make_batches(images(), B, seed=0),
-        config.mix,
+        mix,
         STILL,
-        latent_dim=6,
         seed=0,
         accelerator=accelerator,
         log_every=1,

@@ -1,6 +1,7 @@
 """The training loop against the same training written out plainly."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import make_batches, make_images
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import torch_stream
-from mmgan.gan.loop import GanState, make_optimizer, train_gan
+from mmgan.gan.loop import GanParts, make_optimizer, make_policy, train_gan
 from mmgan.generators import build_generator
 from mmgan.mixing import Mixed
 from mmgan.mixing.policies import RealFakePolicy
@@ -75,25 +76,30 @@ def by_hand(settings: GanTrainingSettings, mix: GanMixSettings) -> tuple[nn.Modu
     return g, d
 
 
-def train(settings: GanTrainingSettings, mix: GanMixSettings, tasks: tuple[Task, ...] = ()) -> GanState:
+def make_parts(
+    g: nn.Module, mixed: Mixed, mix: GanMixSettings, settings: GanTrainingSettings, average: Any = None
+) -> GanParts:
+    optimizers = make_optimizer(g, settings), make_optimizer(mixed, settings)
+    return GanParts(g, mixed, average, *optimizers, real_batches(), make_policy(mix), LATENT)
+
+
+def train(settings: GanTrainingSettings, mix: GanMixSettings, tasks: tuple[Task, ...] = ()) -> GanParts:
     g, d = networks()
     mixed = Mixed(d, mix.mix)
     average = make_average(g, settings.ema)
     accelerator = Accelerator(cpu=True)
-    state = GanState(g, mixed, average, make_optimizer(g, settings), make_optimizer(mixed, settings))
+    parts = make_parts(g, mixed, mix, settings, average)
     train_gan(
-        state,
-        real_batches(),
+        parts,
         mix,
         settings,
-        latent_dim=LATENT,
         seed=SEED,
         accelerator=accelerator,
         log_every=2,
         on_metrics=lambda rows: None,
         tasks=tasks,
     )
-    return state
+    return parts
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +111,7 @@ def _double_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def same(state: GanState, g: nn.Module, d: nn.Module) -> None:
+def same(state: GanParts, g: nn.Module, d: nn.Module) -> None:
     for ours, theirs in ((state.generator, g), (state.discriminator, d)):
         for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7, msg=lambda m, name=name: f"{name}: {m}")
@@ -149,12 +155,11 @@ def test_mixing_starts_and_pauses_when_told() -> None:
     settings = GanTrainingSettings(steps=4, n_dis=2, batch_size=B)
     g, d = networks()
     mixed = Mixed(d, "1,2")
+    mix = GanMixSettings(mix=Names("1,2"), mix_start=2, mix_every=2)
     train_gan(
-        GanState(g, mixed, None, make_optimizer(g, settings), make_optimizer(mixed, settings)),
-        real_batches(),
-        GanMixSettings(mix=Names("1,2"), mix_start=2, mix_every=2),
+        make_parts(g, mixed, mix, settings),
+        mix,
         settings,
-        latent_dim=LATENT,
         seed=SEED,
         accelerator=Accelerator(cpu=True),
         log_every=3,
@@ -176,12 +181,11 @@ def test_layers_before_k_see_2b_rows_and_those_after_it_3b(mix: str) -> None:
     for name, block in d.named_children():
         block.register_forward_pre_hook(lambda m, args, name=name: rows.setdefault(name, []).append(len(args[0])))
     settings = GanTrainingSettings(steps=1, n_dis=1, batch_size=B, g_batch_factor=1)
+    mixing = GanMixSettings(mix=Names(mix))
     train_gan(
-        GanState(g, mixed, None, make_optimizer(g, settings), make_optimizer(mixed, settings)),
-        real_batches(),
-        GanMixSettings(mix=Names(mix)),
+        make_parts(g, mixed, mixing, settings),
+        mixing,
         settings,
-        latent_dim=LATENT,
         seed=SEED,
         accelerator=Accelerator(cpu=True),
         log_every=1,

@@ -16,7 +16,7 @@ from mmgan.data import Images, make_batches, make_images
 from mmgan.draws import global_stream, torch_stream
 from mmgan.process.alone import Alone
 from mmgan.supervised.loop import (
-    ClassifierState,
+    ClassifierParts,
     learning_rate,
     make_optimizer,
     make_policy,
@@ -51,17 +51,18 @@ def mixing(layers: str, **changes: Any) -> ClassifierMixSettings:
     return ClassifierMixSettings(mix=Names(layers), **changes)
 
 
-def fresh(net: MLP, mix: ClassifierMixSettings, s: ClassifierTrainingSettings) -> ClassifierState:
+def fresh(net: MLP, mix: ClassifierMixSettings, s: ClassifierTrainingSettings) -> ClassifierParts:
     mixed = Mixed(net, mix.mix.items, detach=mix.detach)
-    return ClassifierState(mixed, make_average(mixed, s.ema), make_optimizer(mixed, s))
-
-
-def run(state: ClassifierState, mix: ClassifierMixSettings, s: ClassifierTrainingSettings, **more: Any) -> list[Any]:
-    rows: list[Any] = []
-    arguments: dict[str, Any] = {"classes": CLASSES, "seed": SEED, "log_every": 4, "tasks": []}
+    average, optimizer = make_average(mixed, s.ema), make_optimizer(mixed, s)
     batches = make_batches(images(), s.batch_size, seed=SEED)
+    return ClassifierParts(mixed, average, optimizer, batches, make_policy(mix), CLASSES)
+
+
+def run(state: ClassifierParts, s: ClassifierTrainingSettings, **more: Any) -> list[Any]:
+    rows: list[Any] = []
+    arguments: dict[str, Any] = {"seed": SEED, "log_every": 4, "tasks": []}
     arguments |= {"accelerator": Alone("cpu"), "on_metrics": rows.extend} | more
-    train_classifier(state, batches, mix, s, **arguments)
+    train_classifier(state, s, **arguments)
     return rows
 
 
@@ -112,7 +113,7 @@ def by_hand(layers: str, s: ClassifierTrainingSettings) -> tuple[list[Tensor], l
 def test_loop_is_sgd_by_hand(layers: str, changes: dict[str, Any]) -> None:
     s, mix = settings(**changes), mixing(layers)
     state = fresh(network(), mix, s)
-    rows = run(state, mix, s)
+    rows = run(state, s)
     weights, losses = by_hand(layers, s)
     assert [row["step"] for row in rows] == list(range(1, 10))
     assert [row["epoch"] for row in rows] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
@@ -155,7 +156,7 @@ def test_resume_is_bitwise(stop: int) -> None:
     s, mix = settings(ema=0.9), mixing("1,2,pixel", layer_per="example")
     noisy = {"dropout": 0.3, "batch_norm": True, "input_noise": 0.1}
     whole = fresh(network(**noisy), mix, s)
-    run(whole, mix, s, cutout_side=3)
+    run(whole, s, cutout_side=3)
 
     first = fresh(network(**noisy), mix, s)
 
@@ -163,14 +164,14 @@ def test_resume_is_bitwise(stop: int) -> None:
         raise Stopped
 
     with pytest.raises(Stopped):
-        run(first, mix, s, cutout_side=3, tasks=[Task(halt, stop)])
+        run(first, s, cutout_side=3, tasks=[Task(halt, stop)])
     saved = copy.deepcopy([first.network.state_dict(), first.average.state_dict(), first.optimizer.state_dict()])
     torch.rand(17)  # whatever else draws from the global generator in between
     second = fresh(network(**noisy), mix, s)
     for part, values in zip([second.network, second.average, second.optimizer], saved, strict=True):
         part.load_state_dict(values)
     second.step = stop
-    run(second, mix, s, cutout_side=3)
+    run(second, s, cutout_side=3)
     for part in ("network", "average"):
         found, wanted = getattr(second, part).state_dict(), getattr(whole, part).state_dict()
         assert all(torch.equal(found[name], wanted[name]) for name in wanted)
@@ -179,7 +180,7 @@ def test_resume_is_bitwise(stop: int) -> None:
 def test_the_loop_leaves_the_global_generator_alone() -> None:
     before = torch.random.get_rng_state()
     s, mix = settings(epochs=1), mixing("1")
-    run(fresh(network(dropout=0.5), mix, s), mix, s)
+    run(fresh(network(dropout=0.5), mix, s), s)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -187,7 +188,7 @@ def test_the_loop_leaves_the_global_generator_alone() -> None:
 def test_detach_trains_nothing_before_the_mixed_layer(detach: bool) -> None:
     s, mix = settings(weight_decay=0.0), mixing("2", detach=detach)
     state = fresh(network(), mix, s)
-    run(state, mix, s)
+    run(state, s)
     trained = state.network.state_dict()
     for name, before in network().state_dict().items():
         is_before = name.startswith(("layer1", "layer2"))
@@ -203,11 +204,12 @@ def test_adversarial_training_trains_on_what_the_attack_returns() -> None:
         return torch.zeros_like(x)
 
     attacked, wanted = fresh(network(), mix, s), fresh(network(), mix, s)
-    run(attacked, mix, s, attack=attack)
+    attacked.attack = attack
+    run(attacked, s)
     batches = make_batches(images(), 8, seed=SEED)
     assert all(torch.equal(labels, batches.batch(i)[1]) for i, (labels, _) in enumerate(seen))
     assert len({float(draw) for _, draw in seen}) == len(seen) == 9
-    run(wanted, mix, s)
+    run(wanted, s)
     assert not torch.equal(attacked.network.model.linear.bias, wanted.network.model.linear.bias)
     # Grey images give the first layer's weights no gradient: only the weight decay moved them.
     before, after = network().layer1[0].weight, attacked.network.model.layer1[0].weight
@@ -223,6 +225,6 @@ def test_validation_joins_the_last_row_of_each_epoch() -> None:
         calls.append(step)
         return {"val_nll": float(step)}
 
-    rows = run(fresh(network(), mix, s), mix, s, validate=validate)
+    rows = run(fresh(network(), mix, s), s, validate=validate)
     assert calls == [3, 6, 9]
     assert [row.get("val_nll") for row in rows] == [None, None, 3.0, None, None, 6.0, None, None, 9.0]

@@ -7,6 +7,7 @@ import torch
 
 from mmgan.config.classifier import ClassifierConfig
 from mmgan.config.parse import parse_config
+from mmgan.mixing import Mixed
 from mmgan.supervised.networks import build_network
 
 FOLDER = Path(__file__).parents[2] / "configs" / "classifier"
@@ -34,8 +35,9 @@ def test_preset_builds_its_network(path: Path) -> None:
     config = read(path, "--mix", "1,2,pixel")
     assert read(path).mix.mix == "none"
     with torch.device("meta"):
-        network = build_network(config, *SHAPES[config.data.data])
-    assert len(network.layers) == 3
+        classes, channels, size = SHAPES[config.data.data]
+        network = build_network(config.network, classes=classes, channels=channels, image_size=size, seed=0)
+    assert len(Mixed(network, config.mix.mix.items).layers) == 3
     if config.training.lr_decay == "step":
         assert 0 < min(config.training.drops) <= max(config.training.drops) < config.training.epochs
 

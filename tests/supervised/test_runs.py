@@ -19,7 +19,7 @@ from mmgan.data import load_images, split_validation
 from mmgan.process.alone import Alone
 from mmgan.runs.folder import RunFolder
 from mmgan.supervised.held_out import held_out_result
-from mmgan.supervised.networks import load_classifier, read_classifier_config
+from mmgan.supervised.networks import load_classifier
 from mmgan.train_classifier import main
 from tests.support.tiny_run import TINY
 
@@ -82,7 +82,7 @@ def test_held_out_numbers_against_scikit_learn(train: Train, tmp_path: Path) -> 
     folder = RunFolder(tmp_path / "run")
     assert train(folder.path) == 0
     test = load_images("digits", "unused", split="test", image_size=8)
-    trained = load_classifier(folder, "last", read_classifier_config(folder), 10)
+    trained = load_classifier(folder, "last", 10)
     p = trained.network(test.pixels / 127.5 - 1).double().softmax(1).numpy()
     scored = folder.read_scores()["last"]["test"]
     assert scored["error_percent"] == pytest.approx(100 * (1 - accuracy_score(test.labels, p.argmax(1))))
@@ -135,8 +135,7 @@ def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    config = read_classifier_config(folder)
-    trained = load_classifier(folder, "last", config, 10)
+    trained = load_classifier(folder, "last", 10)
     assert trained.facts["processes"] == 2
     test = load_images("digits", "unused", split="test", image_size=8)
     _, validation = split_validation(load_images("digits", "unused", image_size=8), 301, 0)

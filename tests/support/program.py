@@ -20,10 +20,10 @@ def inject(fault: str) -> None:
     if os.environ.get("RANK", "0") != ("1" if os.environ.get("WORLD_SIZE", "1") == "2" else "0"):
         return
     import mmgan.data.batches
-    import mmgan.gan.run
+    import mmgan.gan.build
 
     if fault == "hang-in-loading":
-        mmgan.gan.run.load_split = lambda *_: hang("loading")
+        mmgan.gan.build.load_split = lambda *_: hang("loading")
         return
     batch = mmgan.data.batches.Batches.batch
 

@@ -1,0 +1,110 @@
+"""The parts of a GAN run, built from its settings: each group of settings goes only to what needs it."""
+
+from dataclasses import dataclass
+
+from accelerate import Accelerator
+from torch import nn
+
+from mmgan.config.gan import GanConfig, GanMixSettings, GanTrainingSettings
+from mmgan.config.shared import DeviceSettings
+from mmgan.data import Batches, Images, check_dataset_name, make_batches
+from mmgan.gan.loop import GanParts, make_optimizer, make_policy
+from mmgan.gan.networks import build_networks
+from mmgan.gan.scores import GanScorer, build_scorer, find_weights
+from mmgan.mixing import Mixed
+from mmgan.mixing.policies import RealFakePolicy
+from mmgan.process.accelerator import memory_format
+from mmgan.process.stopping import StopRequests
+from mmgan.runs.data import image_shape, load_split
+from mmgan.runs.folder import default_folder
+from mmgan.runs.session import Session
+from mmgan.training.average import make_average
+
+
+@dataclass
+class GanRun:
+    """A run that is ready to begin.
+
+    Attributes:
+        session: its folder and processes.
+        parts: what is trained.
+        images: the training images.
+        scorer: scores the generator, not yet prepared; None: there are no scores.
+    """
+
+    session: Session
+    parts: GanParts
+    images: Images
+    scorer: GanScorer | None
+
+
+def build(config: GanConfig, stop: StopRequests) -> GanRun:
+    """Build all parts of a run. Building them is the check of the settings; nothing is written.
+
+    Raises:
+        UserError: for settings that do not go together, a folder that does not fit, data or weights that are absent.
+    """
+    policy = make_policy(config.mix)
+    data, score, training, seed = config.data, config.score, config.training, config.run.seed
+    session = Session(config.run, config.device, default_folder(data.data, "", config.mix.mix, seed), stop)
+    accelerator = session.accelerator
+    check_dataset_name(data.data)
+    weights = find_weights(score, data) if score.score_every else None
+
+    images = load_split(data, "train", accelerator)
+    batches = make_batches(
+        images,
+        training.batch_size,
+        seed=seed,
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+        device=accelerator.device,
+        flip=data.flip,
+        dequantize=training.dequantize,
+    )
+    networks = build_networks(config.networks, **image_shape(images), seed=seed)
+    parts = make_parts(
+        *networks, batches, policy, config.networks.latent_dim, config.mix, training, config.device, accelerator
+    )
+    scorer = None
+    if score.score_every:
+        scorer = build_scorer(
+            score,
+            data,
+            images,
+            weights,
+            latent_dim=parts.latent_dim,
+            seed=seed,
+            averaged=training.ema > 0,
+            accelerator=accelerator,
+            stop=stop,
+        )
+    return GanRun(session, parts, images, scorer)
+
+
+def make_parts(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    batches: Batches,
+    policy: RealFakePolicy,
+    latent_dim: int,
+    mix: GanMixSettings,
+    training: GanTrainingSettings,
+    device: DeviceSettings,
+    accelerator: Accelerator,
+) -> GanParts:
+    """Make any generator and discriminator ready for training: mixing, average, optimizers, device.
+
+    Raises:
+        UserError: if a layer to mix at does not exist.
+    """
+    layout = memory_format(device)
+    mixed = Mixed(discriminator, mix.mix.items).to(memory_format=layout)
+    generator = generator.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
+    average = make_average(generator, training.ema)
+    if device.compile:
+        generator.compile(fullgraph=True)
+        mixed.compile(fullgraph=True)
+    opt_g, opt_d = make_optimizer(generator, training), make_optimizer(mixed, training)
+    g, d, opt_g, opt_d = accelerator.prepare(generator, mixed, opt_g, opt_d)
+    return GanParts(g, d, average, opt_g, opt_d, batches, policy, latent_dim)

@@ -1,0 +1,174 @@
+"""The parts of a classifier run, built from its settings: each group of settings goes only to what needs it."""
+
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from mmgan.analysis.adversarial import pgd
+from mmgan.config.classifier import (
+    AdversarialSettings,
+    ClassifierConfig,
+    ClassifierDataSettings,
+    ClassifierMixSettings,
+    ClassifierTrainingSettings,
+)
+from mmgan.config.shared import DataSettings, DeviceSettings
+from mmgan.data import Batches, Images, draw_images, make_batches, split_validation
+from mmgan.errors import UserError
+from mmgan.mixing import Mixed
+from mmgan.mixing.policies import PermutationPolicy
+from mmgan.process.accelerator import memory_format
+from mmgan.process.stopping import StopRequests
+from mmgan.runs.data import image_shape, load_split
+from mmgan.runs.folder import default_folder
+from mmgan.runs.session import Session
+from mmgan.supervised.loop import Attack, ClassifierParts, make_optimizer, make_policy
+from mmgan.supervised.networks import build_network
+from mmgan.training.average import make_average
+
+
+@dataclass(frozen=True)
+class ClassifierData:
+    """The images of a run.
+
+    Attributes:
+        training: the network is trained on them.
+        validation: they choose the best epoch.
+        test: they are used once, when training is over.
+        digest: of the training and validation images together.
+    """
+
+    training: Images
+    validation: Images
+    test: Images
+    digest: str
+
+
+@dataclass
+class ClassifierRun:
+    """A run that is ready to begin.
+
+    Attributes:
+        session: its folder and processes.
+        parts: what is trained.
+        data: the images.
+    """
+
+    session: Session
+    parts: ClassifierParts
+    data: ClassifierData
+
+
+def build(config: ClassifierConfig, stop: StopRequests) -> ClassifierRun:
+    """Build all parts of a run. Building them is the check of the settings; nothing is written.
+
+    Raises:
+        UserError: for settings that do not go together, a folder that does not fit, or data that is absent.
+    """
+    policy = make_policy(config.mix)
+    seed = config.run.seed
+    folder = default_folder(config.data.data, config.network.arch, config.mix.mix, seed)
+    session = Session(config.run, config.device, folder, stop)
+    accelerator = session.accelerator
+
+    data = read_data(config.data, config.examples, seed, accelerator)
+    images = data.training
+    batches = make_batches(
+        images,
+        config.training.batch_size,
+        seed=seed,
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+        device=accelerator.device,
+        flip=config.data.flip,
+        crop_padding=config.examples.crop_padding,
+    )
+    network = build_network(config.network, classes=len(images.classes), **image_shape(images), seed=seed)
+    parts = make_parts(
+        network, batches, policy, len(images.classes), config.mix, config.training, config.device, accelerator
+    )
+    parts.attack = make_attack(config.adversarial)
+    size = images.pixels.shape[-1]
+    if config.examples.cutout > size or config.examples.crop_padding >= size:
+        raise UserError(f"--cutout and --crop-padding must be smaller than the images, which have {size} pixels a side")
+    return ClassifierRun(session, parts, data)
+
+
+def read_data(
+    data: DataSettings, examples: ClassifierDataSettings, seed: int, accelerator: Accelerator
+) -> ClassifierData:
+    """Training, validation and test images.
+
+    Raises:
+        UserError: for data that is absent, or has no labels of two classes or more.
+    """
+    both = check_labelled(load_split(data, "train", accelerator))
+    training, validation = split_validation(both, examples.validation, seed)
+    if examples.train_images is not None:
+        training = draw_images(training, examples.train_images, seed)
+    test = check_labelled(load_split(data, "test", accelerator))
+    if test.classes != training.classes:
+        raise UserError(f"{training.name}: the classes of the test images are not those of the training images")
+    return ClassifierData(training, validation, test, both.digest)
+
+
+def check_labelled(images: Images) -> Images:
+    """The images, if they have labels of two classes or more.
+
+    Raises:
+        UserError: for images without labels, or of one class.
+    """
+    if images.labels is None:
+        raise UserError(f"{images.name} ({images.split}) has no labels: a classifier needs a folder for each class")
+    present = torch.unique(images.labels).tolist()
+    if len(present) < 2:
+        raise UserError(
+            f"{images.name} ({images.split}) has one class, '{images.classes[present[0]]}':"
+            " a classifier needs two or more"
+        )
+    return images
+
+
+def make_parts(
+    network: nn.Module,
+    batches: Batches,
+    policy: PermutationPolicy,
+    classes: int,
+    mix: ClassifierMixSettings,
+    training: ClassifierTrainingSettings,
+    device: DeviceSettings,
+    accelerator: Accelerator,
+) -> ClassifierParts:
+    """Make any classifier ready for training: mixing, average, optimizer, device.
+
+    Raises:
+        UserError: if a layer to mix at does not exist.
+    """
+    layout = memory_format(device)
+    mixed = Mixed(network, mix.mix.items, detach=mix.detach).to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
+    average = make_average(mixed, training.ema)
+    if device.compile:
+        mixed.compile(fullgraph=True)
+    prepared, optimizer = accelerator.prepare(mixed, make_optimizer(mixed, training))
+    return ClassifierParts(prepared, average, optimizer, batches, policy, classes)
+
+
+def make_attack(settings: AdversarialSettings) -> Attack | None:
+    """The attack of adversarial training: PGD from a random start (Madry et al. 2018), or None."""
+    if settings.adversarial == "none":
+        return None
+
+    def attack(network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        return pgd(
+            network,
+            images,
+            labels,
+            epsilon=settings.pgd_epsilon,
+            step_size=settings.pgd_step,
+            steps=settings.pgd_steps,
+            generator=generator,
+        )
+
+    return attack
