@@ -13,7 +13,6 @@ from mmgan.gan.scores import GanScorer, cut_scores
 from mmgan.gan.summary import summary
 from mmgan.process.accelerator import on_main
 from mmgan.process.stopping import StopRequests
-from mmgan.report import write_report
 from mmgan.runs.checkpoints import step_name
 from mmgan.runs.data import image_shape
 from mmgan.runs.pictures import save_grid
@@ -64,6 +63,8 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
         ),
     )
     train(built.parts, built.scorer, session, config.mix, config.training, config.score, resumed=resumed)
+    from mmgan.report import write_report  # here, so that training does not wait for matplotlib
+
     session.end(write_report, lambda: summary(session.folder, config.mix, config.training.steps, config.run.seed))
 
 

@@ -12,7 +12,6 @@ from mmgan.config.parse import groups_of
 from mmgan.data import Images
 from mmgan.process.accelerator import on_main
 from mmgan.process.stopping import StopRequests
-from mmgan.report import write_report
 from mmgan.runs.checkpoints import find_checkpoint
 from mmgan.runs.data import image_shape
 from mmgan.runs.folder import RunFolder
@@ -68,6 +67,8 @@ def run_classifier(config: ClassifierConfig, source: str | None, stop: StopReque
         scores = test(parts, data.test, session, common)
     if session.accelerator.is_main_process:
         session.folder.write_scores(scores)
+    from mmgan.report import write_report  # here, so that training does not wait for matplotlib
+
     session.end(write_report, lambda: summary(session.folder, config.mix, config.training.epochs, config.run.seed))
 
 
