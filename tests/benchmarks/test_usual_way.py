@@ -62,18 +62,18 @@ def test_losses_and_gradients_of_the_discriminator_are_equal(layer: str) -> None
 
 def test_whole_iterations_are_equal() -> None:
     """Losses, and after each of two iterations weights, BatchNorm's statistics and the gradients that Adam has seen."""
-    state, batches, usual = GAN.state(), GAN.batches(), GAN.usual_way()
+    parts, usual = GAN.parts(), GAN.usual_way()
     rows: list[dict[str, float]] = []
     for step in range(2):
-        GAN.train(state, batches, Accelerator(cpu=True), on_metrics=rows.extend)
+        GAN.train(parts, Accelerator(cpu=True), on_metrics=rows.extend)
         loss_d, loss_g = usual.iteration(step)
         # the trainer keeps its metrics in float32
         assert rows[step]["loss_d"] == pytest.approx(float(loss_d), rel=1e-6)
         assert rows[step]["loss_g"] == pytest.approx(float(loss_g), rel=1e-6)
-        pairs = [(state.generator, usual.generator), (state.discriminator.model, usual.discriminator)]
+        pairs = [(parts.generator, usual.generator), (parts.discriminator.model, usual.discriminator)]
         for ours, theirs in pairs:
             _same(ours.state_dict(), theirs.state_dict())
-        for ours, theirs in ((state.opt_g, usual.opt_g), (state.opt_d, usual.opt_d)):
+        for ours, theirs in ((parts.opt_g, usual.opt_g), (parts.opt_d, usual.opt_d)):
             for a, b in zip(ours.state_dict()["state"].values(), theirs.state_dict()["state"].values(), strict=True):
                 _same(a, b)
     assert {layer for row in rows for layer in row["layers"]} == set(LAYERS.split(",")), "each layer was mixed at"
