@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmgan.experiments.framework.costs import SUSTAINED, costs, forward_multiply_adds, table
+from mmgan.experiments.framework.costs import SUSTAINED, costs, costs_table, forward_multiply_adds
 
 
 def test_multiply_adds_are_those_counted_by_hand():
@@ -22,4 +22,4 @@ def test_published_networks_cost_what_is_known_of_them():
 
 
 def test_the_table_has_a_line_for_each():
-    assert len(table(costs()).splitlines()) == 2 + len(costs())
+    assert len(costs_table(costs()).splitlines()) == 2 + len(costs())

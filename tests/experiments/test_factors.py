@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 
 from mmgan.data import make_images
-from mmgan.experiments.factors.rendering import PIXELS, TASKS, RenderedClassifier, Task, draw_examples, turned
+from mmgan.experiments.factors.rendering import PIXELS, TASKS, AngleTask, RenderedClassifier, draw_examples, turned
 from mmgan.mixing import Mixed
 from mmgan.mixing.plan import MixPlan
 
@@ -63,7 +63,7 @@ def test_the_label_is_the_digit(upright):
 
 
 def test_draws_are_the_seeds_and_the_splits(upright):
-    task = Task(((0.0, 90.0),), ())
+    task = AngleTask(((0.0, 90.0),), ())
     a, b, c = (draw_examples(upright, task, task.train, 30, seed=seed)[0] for seed in (3, 3, 4))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)

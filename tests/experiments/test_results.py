@@ -8,7 +8,7 @@ import pytest
 from mmgan.errors import UserError
 from mmgan.experiments.framework.documents import fill, markdown, overview, read_results, write_comparison
 from mmgan.experiments.framework.outcome import Finding, Outcome, Place
-from mmgan.experiments.framework.results import Result, run_experiment
+from mmgan.experiments.framework.results import ExperimentResult, run_experiment
 from mmgan.experiments.framework.verdicts import compare_arms, mean_sd
 
 
@@ -50,7 +50,7 @@ def place(folder: Path, quick: bool = False) -> Place:
     return Place("cpu", quick, folder, folder, "data", 1, print)
 
 
-def made(folder: Path, name: str = "spiral", quick: bool = False) -> Result:
+def made(folder: Path, name: str = "spiral", quick: bool = False) -> ExperimentResult:
     findings = [Finding("a|b, %", "1", "2", 3, "[0, 1]", "agrees"), Finding("c", "", "3", 3, "", "disagrees")]
     outcome = Outcome(findings, {"x": [1.5]}, ["a.png"], ["one", "two"])
     return run_experiment(name, lambda _: outcome, place(folder, quick), ["mmgan", "reproduce", name])

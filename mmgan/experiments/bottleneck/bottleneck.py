@@ -14,26 +14,25 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from mmgan.analysis.accuracy import error_percent
 from mmgan.analysis.activations import activations
 from mmgan.classifiers import MLP, build_classifier
-from mmgan.data import load_images
-from mmgan.data.pixels import to_float
 from mmgan.draws import global_stream
 from mmgan.experiments.bottleneck.bottleneck_figure import Cloud, draw_clouds
-from mmgan.experiments.framework.fit import Fit, fit
+from mmgan.experiments.framework.fit import CHUNK, Fit, fit, logits_of
 from mmgan.experiments.framework.hidden import class_geometry, ellipse_area, nearest_gap, occupied_share
+from mmgan.experiments.framework.mnist import load_mnist
 from mmgan.experiments.framework.outcome import Finding, Outcome, Place
-from mmgan.experiments.framework.verdicts import Direction, compare_arms
+from mmgan.experiments.framework.verdicts import Direction, compare_runs
 
 WIDTHS, BOTTLENECK = (1024, 1024, 2, 1024, 1024), 3
 TASKS = {"digits 0-4": 5, "all digits": 10}
 NONE, INPUT, MANIFOLD = "no mixup", "input mixup", "Manifold Mixup"
 ARMS = {NONE: "none", INPUT: "pixel", MANIFOLD: str(BOTTLENECK)}
-CHUNK = 1000
 
 
 @dataclass(frozen=True)
-class Settings:
+class BottleneckSettings:
     """Sizes of the experiment, the same for every arm. `train` and `test` count the first images of MNIST; 0: all."""
 
     seeds: int
@@ -42,7 +41,7 @@ class Settings:
     fit: Fit
 
 
-CPU = Settings(seeds=3, train=0, test=0, fit=Fit(steps=700, alpha=2.0, batch_size=128, lr=1e-3))
+CPU = BottleneckSettings(seeds=3, train=0, test=0, fit=Fit(steps=700, alpha=2.0, batch_size=128, lr=1e-3))
 PAPER = replace(CPU, seeds=5, fit=replace(CPU.fit, steps=9400))
 QUICK = replace(CPU, seeds=2, train=400, test=400, fit=replace(CPU.fit, steps=4, batch_size=64))
 
@@ -54,8 +53,8 @@ def run(place: Place) -> Outcome:
         UserError: if MNIST is not under the data root.
     """
     settings = QUICK if place.quick else PAPER if place.scale == "paper" else CPU
-    train = _images(place.data_root, "train", settings.train)
-    test = _images(place.data_root, "test", settings.test)
+    train = load_mnist(place.data_root, "train", settings.train)
+    test = load_mnist(place.data_root, "test", settings.test)
     measured: dict[str, dict[str, list[dict[str, float]]]] = {}
     clouds: dict[str, dict[str, Cloud]] = {}
     for task, classes in TASKS.items():
@@ -71,7 +70,7 @@ def run(place: Place) -> Outcome:
                 network.to(x.device)
                 fit(network, x, labels, classes, replace(settings.fit, layers=layers), seed)
                 hidden = activations(network, str(BOTTLENECK), torch.split(test_x, CHUNK))  # (n, 2)
-                error = _test_error(network, test_x, test_labels)
+                error = error_percent(logits_of(network, test_x), test_labels)
                 measured[task][name].append({"test_error": error} | measure(hidden, test_labels.cpu()))
                 if seed == 0:
                     clouds[task][name] = Cloud(hidden, test_labels.cpu(), error)
@@ -100,27 +99,13 @@ def measure(hidden: Float[Tensor, "n 2"], labels: Int64[Tensor, " n"]) -> dict[s
     }
 
 
-def _images(root: str, split: str, count: int) -> tuple[Tensor, Tensor]:
-    images = load_images("mnist", root, split=split)
-    assert images.labels is not None
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return to_float(images.pixels[: count or None]).to(device), images.labels[: count or None].to(device)
-
-
 def _below(x: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     return x[labels < classes], labels[labels < classes]
 
 
-def _test_error(network: MLP, x: Tensor, labels: Tensor) -> float:
-    with torch.no_grad():
-        named = torch.cat([network(part).argmax(dim=1) for part in torch.split(x, CHUNK)])  # (n,)
-    return 100 * float((named != labels).float().mean())
-
-
 def _findings(task: str, measured: Mapping[str, list[dict[str, float]]]) -> list[Finding]:
     def line(what: str, key: str, paper: str, baseline: str, claim: Direction = "lower", digits: int = 3) -> Finding:
-        ours, theirs = ([run[key] for run in measured[name]] for name in (MANIFOLD, baseline))
-        return compare_arms(f"{task}: {what}, {MANIFOLD} against {baseline}", paper, ours, theirs, claim, digits)
+        return compare_runs(measured, f"{task}: {what}", key, paper, MANIFOLD, baseline, claim, digits)
 
     tight, small, margin = (
         f"{claim} (Figure 5, Appendix B)" for claim in ("tighter", "smaller region", "wider margin")
@@ -136,7 +121,7 @@ def _findings(task: str, measured: Mapping[str, list[dict[str, float]]]) -> list
     return [*lines, line("test error (%)", "test_error", "", NONE, digits=2)]
 
 
-def _notes(settings: Settings) -> list[str]:
+def _notes(settings: BottleneckSettings) -> list[str]:
     return [
         f"As in the paper but for the length: {settings.fit.steps} steps of {settings.fit.batch_size}, "
         f"{settings.fit.steps * settings.fit.batch_size / 60000:.1f} epochs of all digits; the paper gives none.",

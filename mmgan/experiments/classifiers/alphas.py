@@ -1,11 +1,25 @@
 """Table 6: test accuracy by alpha, Input Mixup and Manifold Mixup."""
 
-from mmgan.experiments.classifiers.classifier_arms import ALPHAS, ARMS, BASELINE, paper_study, small_study
+from mmgan.experiments.classifiers.classifier_arms import (
+    ALPHAS,
+    ARMS,
+    BASELINE,
+    ERROR,
+    long_study,
+    small_study,
+)
 from mmgan.experiments.framework.figures import lines_figure
 from mmgan.experiments.framework.outcome import Outcome, Place
-from mmgan.experiments.framework.studies import Comparison, Study, arm, cost_note, find, measure, test_error, train
+from mmgan.experiments.framework.studies import (
+    Collected,
+    Comparison,
+    Study,
+    arm,
+    measure,
+    test_error,
+    train,
+)
 
-ERROR = "test error, %"
 LAYERS = {"Input Mixup": "pixel", "Manifold Mixup": "pixel,1,2"}
 ACCURACY = {  # alpha: Input Mixup, Manifold Mixup; CIFAR-10, PreActResNet-18, 2000 epochs
     0.5: (96.68, 96.76),
@@ -33,15 +47,16 @@ def run(place: Place) -> Outcome:
         label: {alpha: measured[ERROR][arm(layers, alpha)] for alpha in alphas} for label, layers in LAYERS.items()
     }
     none = measured[ERROR][BASELINE]
+    collected = Collected("alpha", place.folder)
+    collected.add(study, records, comparisons, measured)
     lines_figure(
         {ERROR: lines},
-        place.folder / "alpha.png",
+        collected.figure(),
         xlabel="alpha of Beta(alpha, alpha)",
         dotted={ERROR: sum(none) / len(none)},
         title=study.label,
     )
-    values = {study.name: {"label": study.label, "seeds": study.seeds, "values": measured}}
-    return Outcome(find(comparisons, measured, study.label), values, ["alpha.png"], [cost_note(study, records)])
+    return collected.outcome
 
 
 def _study(place: Place) -> tuple[Study, tuple[float, ...]]:
@@ -49,6 +64,4 @@ def _study(place: Place) -> tuple[Study, tuple[float, ...]]:
         return small_study(place), (2.0,)
     if place.scale == "cpu":
         return small_study(place), (0.5, 1.0, 2.0)
-    name = "cifar10-preactresnet18"
-    study = paper_study("CIFAR-10, PreActResNet-18, 2000 epochs", name, epochs=2000, milestones="1000,1500")
-    return Study(study.label, f"{name}-2000", study.config, study.settings, study.seeds), ALPHAS
+    return long_study("CIFAR-10, PreActResNet-18", "cifar10-preactresnet18"), ALPHAS

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from mmgan.experiments.classifiers.classifier_arms import ARMS, BASELINE, INPUT, MANIFOLD, paper_study, small_study
-from mmgan.experiments.classifiers.evaluations import evaluate
+from mmgan.experiments.classifiers.evaluations import clean_accuracy, evaluate
 from mmgan.experiments.framework.figures import arms_figure
 from mmgan.experiments.framework.outcome import Finding, Outcome, Place, Verdict
-from mmgan.experiments.framework.studies import Comparison, Study, cost_note, find, train
+from mmgan.experiments.framework.studies import Collected, Comparison, Study, train
 from mmgan.experiments.framework.verdicts import mean_sd
 
 LEVELS = (2, 8)
@@ -37,29 +37,30 @@ PAPER = {  # FGSM, %: none, input mixup, Manifold Mixup
 
 def run(place: Place) -> Outcome:
     """Train what is not there yet, attack it, compare accuracies seed by seed, draw them."""
-    findings, values, figures, notes = [], {}, [], []
+    collected = Collected("adversarial", place.folder)
     for study, data in _studies(place):
         names = [BASELINE, MANIFOLD] if place.quick else [BASELINE, INPUT, MANIFOLD]
         limit, few = (20, 4) if place.quick else (2000, 200) if place.scale == "cpu" else (0, 1000)
         records = train(place, study, {name: ARMS[name] for name in names})
-        notes.append(cost_note(study, records))
         epsilons = [level / 255 for level in LEVELS]
         results = evaluate(place, records, ["attacks"], limit, attack_examples=few, epsilons=epsilons)
         accuracy = {label: _accuracy(results, *attack) for label, attack in ATTACKS.items()}
         comparisons = _comparisons(data)[: 1 if place.quick else None]
-        findings += [_no_gain(f) if "PGD" in f.what else f for f in find(comparisons, accuracy, study.label)]
-        findings += [_sanity(accuracy[UNBOUNDED][name], name, study.label) for name in names if name != BASELINE]
-        values[study.name] = {
-            "label": study.label,
-            "seeds": study.seeds,
-            "test_images": {label: (limit or "all") if label in FGSM.values() else few for label in ATTACKS},
-            "clean_accuracy_percent": {n: [100 - r["test_error_percent"] for r in of] for n, of in results.items()},
-            "values": accuracy,
-        }
-        figures.append(f"adversarial-{study.name}.png")
+        collected.add(
+            study,
+            records,
+            comparisons,
+            accuracy,
+            test_images={label: (limit or "all") if label in FGSM.values() else few for label in ATTACKS},
+            clean_accuracy_percent=clean_accuracy(results),
+        )
+        collected.outcome.findings.extend(
+            _sanity(accuracy[UNBOUNDED][name], name, study.label) for name in names if name != BASELINE
+        )
         shown = {label: accuracy[label] for label in FGSM.values()}
-        arms_figure(shown, place.folder / figures[-1], title=study.label)
-    return Outcome(findings, values, figures, notes)
+        arms_figure(shown, collected.figure(study.name), title=study.label)
+    findings = [_no_gain(f) if "PGD" in f.what else f for f in collected.outcome.findings]
+    return replace(collected.outcome, findings=findings)
 
 
 def _accuracy(

@@ -1,6 +1,7 @@
 """The arms and studies of Sections 5.1 to 5.3, which their experiments share."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from mmgan.experiments.framework.outcome import Place
 from mmgan.experiments.framework.studies import Study, arm
@@ -12,6 +13,8 @@ MANIFOLD = arm("pixel,1,2", 2)
 BLOCKED = "pixel,1,2 alpha 2 blocked"
 DROPOUT = "dropout"
 CUTOUT = "cutout"
+
+ERROR, NLL = "test error, %", "test NLL, nats"
 
 SETS = ("pixel,1", "pixel,1,2,3", "1,2", "pixel", "1,2,3", "1", "2,3", "2")
 """Table 5's eligible layers in its order, but for the empty set and {0, 1, 2}; the paper's layer 0 is `pixel`."""
@@ -57,3 +60,9 @@ def small_study(place: Place) -> Study:
 def paper_study(label: str, name: str, **settings: object) -> Study:
     """A published configuration, five seeds."""
     return Study(label, name, f"configs/classifier/{name}.yaml", settings, (0, 1, 2, 3, 4))
+
+
+def long_study(label: str, name: str) -> Study:
+    """2000 epochs of a published configuration, under a name of its own: Table 1's runs of it are shorter."""
+    study = paper_study(f"{label}, 2000 epochs", name, epochs=2000, milestones="1000,1500")
+    return replace(study, name=f"{name}-2000")

@@ -2,9 +2,9 @@
 
 from mmgan.analysis.plots import deformation_plot
 from mmgan.experiments.classifiers.classifier_arms import ARMS, BASELINE, INPUT, MANIFOLD, paper_study, small_study
-from mmgan.experiments.classifiers.evaluations import evaluate
+from mmgan.experiments.classifiers.evaluations import clean_accuracy, evaluate
 from mmgan.experiments.framework.outcome import Outcome, Place
-from mmgan.experiments.framework.studies import Comparison, Study, arm, cost_note, find, train
+from mmgan.experiments.framework.studies import Collected, Comparison, Study, arm, train
 
 INPUT_2 = arm("pixel", 2)
 
@@ -55,22 +55,17 @@ def run(place: Place) -> Outcome:
     means = {
         name: {d: sum(v) / len(v) for d in ACCURACY for v in [accuracy[f"accuracy at {d}, %"][name]]} for name in names
     }
-    deformation_plot(means, place.folder / "deformations.png", title=study.label)
-    values = {
-        study.name: {
-            "label": study.label,
-            "seeds": study.seeds,
-            "test_images": limit or "all",
-            "clean_accuracy_percent": {n: [100 - r["test_error_percent"] for r in of] for n, of in results.items()},
-            "values": accuracy,
-        }
-    }
-    notes = [
-        cost_note(study, records),
-        "Not divided by the accuracy on undeformed images: a classifier that is worse there is worse here too.",
-        "Bilinear, black outside, one angle an image; the paper's own code differs (docs/classifiers.md).",
-    ]
-    return Outcome(find(comparisons, accuracy, study.label), values, ["deformations.png"], notes)
+    collected = Collected("deformations", place.folder)
+    clean = clean_accuracy(results)
+    collected.add(study, records, comparisons, accuracy, test_images=limit or "all", clean_accuracy_percent=clean)
+    deformation_plot(means, collected.figure(), title=study.label)
+    collected.outcome.notes.extend(
+        [
+            "Not divided by the accuracy on undeformed images: a classifier that is worse there is worse here too.",
+            "Bilinear, black outside, one angle an image; the paper's own code differs (docs/classifiers.md).",
+        ]
+    )
+    return collected.outcome
 
 
 def _study(place: Place) -> Study:

@@ -4,23 +4,29 @@ At paper scale Table 1 and Table 2 whole (but for AdaMix, which the paper quotes
 regulariser. At cpu scale one small study stands for them all.
 """
 
-from mmgan.experiments.classifiers.classifier_arms import ARMS, BASELINE, INPUT, MANIFOLD, paper_study, small_study
+from mmgan.experiments.classifiers.classifier_arms import (
+    ARMS,
+    BASELINE,
+    ERROR,
+    INPUT,
+    MANIFOLD,
+    NLL,
+    paper_study,
+    small_study,
+)
 from mmgan.experiments.framework.figures import arms_figure
 from mmgan.experiments.framework.outcome import Outcome, Place
 from mmgan.experiments.framework.studies import (
+    Collected,
     Comparison,
     Study,
     arm,
     arms_of,
-    cost_note,
-    find,
     measure,
     test_error,
     test_nll,
     train,
 )
-
-ERROR, NLL = "test error, %", "test NLL, nats"
 
 Row = tuple[float, float, float, float]
 
@@ -89,17 +95,14 @@ TINY_INPUT, TINY_MANIFOLD = arm("pixel", 0.2), arm("pixel,1,2", 0.2)
 def run(place: Place) -> Outcome:
     """Train the arms, compare them seed by seed, draw them."""
     catalogue = {**ARMS, TINY_INPUT: {"mix": "pixel", "alpha": 0.2}, TINY_MANIFOLD: {"mix": "pixel,1,2", "alpha": 0.2}}
-    findings, values, figures, notes = [], {}, [], []
+    collected = Collected("cifar", place.folder)
     for study, comparisons in _studies(place):
         chosen = comparisons[:2] if place.quick else comparisons
         records = train(place, study, arms_of(chosen, catalogue))
-        notes.append(cost_note(study, records))
         measured = {ERROR: measure(records, test_error), NLL: measure(records, test_nll)}
-        findings += find(chosen, measured, study.label)
-        values[study.name] = {"label": study.label, "seeds": study.seeds, "values": measured}
-        figures.append(f"cifar-{study.name}.png")
-        arms_figure(measured, place.folder / figures[-1], title=study.label)
-    return Outcome(findings, values, figures, notes)
+        collected.add(study, records, chosen, measured)
+        arms_figure(measured, collected.figure(study.name), title=study.label)
+    return collected.outcome
 
 
 def _studies(place: Place) -> list[tuple[Study, list[Comparison]]]:

@@ -4,24 +4,27 @@ from typing import Any
 
 from scipy import stats
 
-from mmgan.experiments.classifiers.classifier_arms import ARMS, BASELINE, MANIFOLD, SETS, paper_study, small_study
-from mmgan.experiments.framework.figures import arms_figure
+from mmgan.experiments.classifiers.classifier_arms import (
+    ARMS,
+    BASELINE,
+    ERROR,
+    MANIFOLD,
+    SETS,
+    long_study,
+    small_study,
+)
+from mmgan.experiments.framework.figures import Values, arms_figure
 from mmgan.experiments.framework.outcome import Finding, Outcome, Place, Verdict
 from mmgan.experiments.framework.studies import (
+    Collected,
     Comparison,
     Study,
-    Values,
     arm,
     arms_of,
-    cost_note,
-    find,
     measure,
     test_error,
     train,
 )
-
-ERROR = "test error, %"
-EPOCHS = {"epochs": 2000, "milestones": "1000,1500"}
 
 ACCURACY = {  # arm -> CIFAR-10, CIFAR-100
     MANIFOLD: (97.23, 79.60),
@@ -42,33 +45,25 @@ ACCURACY = {  # arm -> CIFAR-10, CIFAR-100
 
 def run(place: Place) -> Outcome:
     """Train an arm for each set, compare each with no mixing, and the order of the sets with the paper's."""
-    findings, values, figures, notes = [], {}, [], []
+    collected = Collected("layers", place.folder)
     for study, column, table in _studies(place):
         names = list(ACCURACY)[: 1 if place.quick else None]
         comparisons = [_comparison(name, column, table) for name in names if name != BASELINE]
         records = train(place, study, arms_of(comparisons, ARMS))
-        notes.append(cost_note(study, records))
         measured = {ERROR: measure(records, test_error)}
-        findings += find(comparisons, measured, study.label)
+        collected.add(study, records, comparisons, measured)
         if len(comparisons) > 2:
-            findings.append(_order(measured[ERROR], column, study.label))
-        values[study.name] = {"label": study.label, "seeds": study.seeds, "values": measured}
-        figures.append(f"layers-{study.name}.png")
-        arms_figure(measured, place.folder / figures[-1], title=f"{study.label}, by eligible layers")
-    return Outcome(findings, values, figures, notes)
+            collected.outcome.findings.append(_order(measured[ERROR], column, study.label))
+        arms_figure(measured, collected.figure(study.name), title=f"{study.label}, by eligible layers")
+    return collected.outcome
 
 
 def _studies(place: Place) -> list[tuple[Study, int, str]]:
     if place.scale == "cpu":
         return [(small_study(place), 0, "Table 5, CIFAR-10")]
-    ten = paper_study("CIFAR-10, PreActResNet-18, 2000 epochs", "cifar10-preactresnet18", **EPOCHS)
-    hundred = paper_study("CIFAR-100, PreActResNet-18, 2000 epochs", "cifar100-preactresnet18", **EPOCHS)
-    return [(_long(ten), 0, "Table 5, CIFAR-10"), (_long(hundred), 1, "Table 5, CIFAR-100")]
-
-
-def _long(study: Study) -> Study:
-    """Under a name of its own: Table 1's runs of this configuration are shorter."""
-    return Study(study.label, f"{study.name}-2000", study.config, study.settings, study.seeds)
+    ten = long_study("CIFAR-10, PreActResNet-18", "cifar10-preactresnet18")
+    hundred = long_study("CIFAR-100, PreActResNet-18", "cifar100-preactresnet18")
+    return [(ten, 0, "Table 5, CIFAR-10"), (hundred, 1, "Table 5, CIFAR-100")]
 
 
 def _comparison(name: str, column: int, table: str) -> Comparison:

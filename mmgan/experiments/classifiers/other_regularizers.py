@@ -10,8 +10,10 @@ from mmgan.experiments.classifiers.classifier_arms import (
     BLOCKED,
     CUTOUT,
     DROPOUT,
+    ERROR,
     INPUT,
     MANIFOLD,
+    NLL,
     paper_study,
     small_study,
 )
@@ -19,18 +21,17 @@ from mmgan.experiments.classifiers.evaluations import evaluate
 from mmgan.experiments.framework.figures import arms_figure
 from mmgan.experiments.framework.outcome import Outcome, Place
 from mmgan.experiments.framework.studies import (
+    Collected,
     Comparison,
     Study,
     arms_of,
-    cost_note,
-    find,
     measure,
     test_error,
     test_nll,
     train,
 )
 
-ERROR, NLL, KNN = "test error, %", "test NLL, nats", "5-NN error, %"
+KNN = "5-NN error, %"
 SECTION = "Section 5.1"
 
 AGAINST_REGULARIZERS = [
@@ -53,20 +54,17 @@ NEIGHBOURS = [
 
 def run(place: Place) -> Outcome:
     """Train the arms, find their neighbours, compare them seed by seed, draw them."""
-    findings, values, figures, notes = [], {}, [], []
+    collected = Collected("regularizers", place.folder)
     for study, comparisons in _studies(place):
         records = train(place, study, arms_of([*comparisons], ARMS))
-        notes.append(cost_note(study, records))
         measured = {ERROR: measure(records, test_error), NLL: measure(records, test_nll)}
         if asked := arms_of([c for c in comparisons if c.measure == KNN], ARMS):
             limit, bank = (60, 100) if place.quick else (2000, 5000) if place.scale == "cpu" else (0, 0)
             results = evaluate(place, {name: records[name] for name in asked}, ["knn"], limit, bank=bank)
             measured[KNN] = {name: [r["knn"]["error_percent"] for r in of] for name, of in results.items()}
-        findings += find(comparisons, measured, study.label)
-        values[study.name] = {"label": study.label, "seeds": study.seeds, "values": measured}
-        figures.append(f"regularizers-{study.name}.png")
-        arms_figure(measured, place.folder / figures[-1], title=study.label)
-    return Outcome(findings, values, figures, notes)
+        collected.add(study, records, comparisons, measured)
+        arms_figure(measured, collected.figure(study.name), title=study.label)
+    return collected.outcome
 
 
 def _studies(place: Place) -> list[tuple[Study, list[Comparison]]]:

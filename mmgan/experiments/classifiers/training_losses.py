@@ -7,6 +7,8 @@ the runs of `layers` were trained with. All arms have alpha 2, so that their lab
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -14,7 +16,7 @@ from mmgan.analysis.png import save_png
 from mmgan.experiments.classifiers.classifier_arms import ARMS, BLOCKED, MANIFOLD, paper_study, small_study
 from mmgan.experiments.framework.figures import DOTS_PER_INCH
 from mmgan.experiments.framework.outcome import Outcome, Place
-from mmgan.experiments.framework.studies import Comparison, Study, arm, arms_of, cost_note, find, train
+from mmgan.experiments.framework.studies import Collected, Comparison, Study, arm, arms_of, train
 from mmgan.report.record import Record
 
 INPUT_2, FIRST, SECOND = arm("pixel", 2), arm("1", 2), arm("2", 2)
@@ -30,17 +32,14 @@ COMPARISONS = [
 
 def run(place: Place) -> Outcome:
     """Train what is not there yet, compare the losses in the end seed by seed, draw them by epoch."""
-    findings, values, figures, notes = [], {}, [], []
+    collected = Collected("losses", place.folder)
     for study, comparisons in _studies(place):
         records = train(place, study, arms_of(comparisons, ARMS))
-        notes.append(cost_note(study, records))
         curves = {name: [loss_by_epoch(record) for record in of] for name, of in records.items()}
         last = {name: [_end(curve) for curve in of] for name, of in curves.items()}
-        findings += find(comparisons, {LOSS: last}, study.label)
-        values[study.name] = {"label": study.label, "seeds": study.seeds, "loss_by_epoch": curves}
-        figures.append(f"losses-{study.name}.png")
-        _draw(curves, place, figures[-1], study.label)
-    return Outcome(findings, values, figures, notes)
+        collected.add(study, records, comparisons, {LOSS: last}, loss_by_epoch=curves)
+        _draw(curves, collected.figure(study.name), study.label)
+    return collected.outcome
 
 
 def loss_by_epoch(record: Record) -> list[float]:
@@ -56,7 +55,7 @@ def _end(curve: Sequence[float]) -> float:
     return sum(last) / len(last)
 
 
-def _draw(curves: Mapping[str, Sequence[Sequence[float]]], place: Place, name: str, title: str) -> None:
+def _draw(curves: Mapping[str, Sequence[Sequence[float]]], path: Path, title: str) -> None:
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.subplots()
     for arm_name, of in curves.items():
@@ -66,7 +65,7 @@ def _draw(curves: Mapping[str, Sequence[Sequence[float]]], place: Place, name: s
     axes.title.set_fontsize(10)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=9)
-    save_png(figure, place.folder / name, DOTS_PER_INCH)
+    save_png(figure, path, DOTS_PER_INCH)
 
 
 def _studies(place: Place) -> list[tuple[Study, list[Comparison]]]:
@@ -82,4 +81,4 @@ def _studies(place: Place) -> list[tuple[Study, list[Comparison]]]:
 
 def _bce(study: Study) -> Study:
     """Under a name of its own: other experiments train this configuration with another loss."""
-    return Study(study.label, f"{study.name}-bce", study.config, study.settings, study.seeds)
+    return replace(study, name=f"{study.name}-bce")

@@ -39,7 +39,7 @@ SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Settings:
+class FactorsSettings:
     """Sizes of the experiment, the same for every arm."""
 
     seeds: int = 5
@@ -60,7 +60,7 @@ def run(place: Place) -> Outcome:
     Raises:
         UserError: if MNIST is not under the data root.
     """
-    settings = Settings()
+    settings = FactorsSettings()
     if place.quick:
         settings = replace(settings, seeds=2, train=300, test=200, width=16, fit=replace(settings.fit, steps=5))
     train, test = (load_images("mnist", place.data_root, split=split) for split in ("train", "test"))

@@ -20,7 +20,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Task:
+class AngleTask:
     """One of Appendix A's tasks; angles in degrees, each range with probability 1/2, uniform inside.
 
     Attributes:
@@ -35,14 +35,14 @@ class Task:
 
 TRAIN = ((-70.0, -50.0), (50.0, 80.0))
 TASKS = {
-    "A": Task(TRAIN, ((-30.0, -10.0), (10.0, 30.0))),
-    "B": Task(TRAIN, ((-30.0, -20.0), (-10.0, 30.0))),
-    "C": Task(TRAIN, ((-30.0, 30.0),), digits=(1, 7)),
+    "A": AngleTask(TRAIN, ((-30.0, -10.0), (10.0, 30.0))),
+    "B": AngleTask(TRAIN, ((-30.0, -20.0), (-10.0, 30.0))),
+    "C": AngleTask(TRAIN, ((-30.0, 30.0),), digits=(1, 7)),
 }
 
 
 def draw_examples(
-    upright: Images, task: Task, ranges: Sequence[Range], n: int, seed: int
+    upright: Images, task: AngleTask, ranges: Sequence[Range], n: int, seed: int
 ) -> tuple[Float[Tensor, "n 785"], Int64[Tensor, " n"]]:
     """Factors of n images, the angle in radians and then the upright digit's pixels, and their labels.
 

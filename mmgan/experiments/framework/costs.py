@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmgan.classifiers import build_classifier
 from mmgan.discriminators import build_discriminator
+from mmgan.experiments.framework.tables import markdown_table
 from mmgan.generators import build_generator
 
 SUSTAINED = 20e12
@@ -95,15 +96,8 @@ def _gan(steps: int, batch: int = 64, n_dis: int = 5) -> float:
     return steps * (n_dis * (batch * g + 3 * 1.26 * 2 * batch * d) + 2 * batch * (3 * g + 2 * d))
 
 
-def table(rows: Sequence[Cost]) -> str:
+def costs_table(rows: Sequence[Cost]) -> str:
     """The costs as Markdown."""
-    lines = [
-        "| experiment | what | runs | multiply-adds a run | hours of one GPU |",
-        "| --- | --- | --- | --- | --- |",
-        *(f"| `{c.experiment}` | {c.what} | {c.runs} | {c.multiply_adds:.2g} | {c.hours:,.0f} |" for c in rows),
-    ]
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print(table(costs()))
+    header = ("experiment", "what", "runs", "multiply-adds a run", "hours of one GPU")
+    cells = [(f"`{c.experiment}`", c.what, str(c.runs), f"{c.multiply_adds:.2g}", f"{c.hours:,.0f}") for c in rows]
+    return "\n".join(markdown_table(header, cells))

@@ -11,27 +11,28 @@ from pathlib import Path
 
 from mmgan.errors import UserError
 from mmgan.experiments.catalogue import EXPERIMENTS
-from mmgan.experiments.framework.costs import costs, table
-from mmgan.experiments.framework.results import FILE, Result, read_result
+from mmgan.experiments.framework.costs import costs, costs_table
+from mmgan.experiments.framework.results import FILE, ExperimentResult, read_result
+from mmgan.experiments.framework.tables import markdown_table
 from mmgan.storage import write_atomically
 
 HEADER = ("what", "the paper", "here", "n", "difference [95 % interval]", "verdict")
 MARKER = re.compile(r"(<!-- result: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def read_results(folder: Path) -> dict[str, Result]:
+def read_results(folder: Path) -> dict[str, ExperimentResult]:
     """All results in the folders in `folder`, by the folder's name, in the order of the catalogue."""
     names = list(EXPERIMENTS)
     paths = sorted(folder.glob(f"*/{FILE}"), key=lambda path: (names.index(path.parent.name.split("-")[0]), path))
     return {path.parent.name: read_result(path) for path in paths}
 
 
-def markdown(result: Result, figures: str | None = None) -> str:
+def markdown(result: ExperimentResult, figures: str | None = None) -> str:
     """The table of one experiment, what it cost, its notes, and its figures if it is said in which folder they lie."""
     rows = [(f.what, f.paper or "–", f.ours, str(f.n), f.interval or "–", f.verdict) for f in result.findings]
     origin = f"`{result.command}`, {_duration(result.wall_seconds)} ({_duration(result.cpu_seconds)} of CPU time) on"
     lines = [
-        *_table(HEADER, rows),
+        *markdown_table(HEADER, rows),
         "",
         f"{origin} {result.machine}, torch {result.versions['torch']}, commit {result.commit or 'unknown'}.",
         *(f"\n* {note}" if i == 0 else f"* {note}" for i, note in enumerate(result.notes)),
@@ -41,7 +42,7 @@ def markdown(result: Result, figures: str | None = None) -> str:
     return "\n".join(lines)
 
 
-def overview(results: Sequence[Result]) -> str:
+def overview(results: Sequence[ExperimentResult]) -> str:
     """One line an experiment: how many findings agree, and how many do not."""
     kinds = ("agrees", "undecided", "disagrees")
     rows = [
@@ -52,7 +53,7 @@ def overview(results: Sequence[Result]) -> str:
         )
         for r in results
     ]
-    return "\n".join(_table(("experiment", "reproduces", *kinds), rows))
+    return "\n".join(markdown_table(("experiment", "reproduces", *kinds), rows))
 
 
 def write_comparison(folder: Path) -> Path:
@@ -65,7 +66,7 @@ def write_comparison(folder: Path) -> Path:
     return path
 
 
-def fill(document: str, results: dict[str, Result], folder: str) -> str:
+def fill(document: str, results: dict[str, ExperimentResult], folder: str) -> str:
     """The document with what stands between `<!-- result: NAME -->` and `<!-- end -->` made anew.
 
     NAME is a folder of results, "overview", or "costs" for what was not run at the paper's scale. An experiment without
@@ -83,7 +84,7 @@ def fill(document: str, results: dict[str, Result], folder: str) -> str:
     def section(match: re.Match[str]) -> str:
         name = match["name"]
         if name == "costs":
-            text = table(costs())
+            text = costs_table(costs())
         elif name == "overview":
             text = overview(list(results.values()))
         elif name in results:
@@ -95,12 +96,6 @@ def fill(document: str, results: dict[str, Result], folder: str) -> str:
         return f"{match[1]}{text}\n{match[3]}"
 
     return MARKER.sub(section, document)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in [header, *rows]]
-    lines = [f"| {' | '.join(row)} |" for row in cells]
-    return [lines[0], f"| {' | '.join('---' for _ in header)} |", *lines[1:]]
 
 
 def _duration(seconds: float) -> str:

@@ -14,6 +14,7 @@ from mmgan.analysis.png import save_png
 DOTS_PER_INCH = 110
 
 Values = Mapping[str, Sequence[float]]
+"""An arm's name -> a value for each seed."""
 
 
 def arms_figure(panels: Mapping[str, Values], path: Path, title: str = "") -> None:

@@ -14,6 +14,9 @@ from mmgan.losses import soft_cross_entropy
 from mmgan.mixing import Mixed
 from mmgan.mixing.policies import PermutationPolicy
 
+CHUNK = 1000
+"""Rows that a network takes at a time when it is measured."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -85,3 +88,9 @@ def fit(
     if not history.isfinite().all():
         raise TrainingFailed(f"the training loss is not finite with {settings}: choose a smaller learning rate")
     return [float(loss) for loss in history]
+
+
+def logits_of(network: nn.Module, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n classes"]:
+    """The network's logits for all rows, without gradients."""
+    with torch.no_grad():
+        return torch.cat([network(part) for part in torch.split(x, CHUNK)])

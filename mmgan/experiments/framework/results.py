@@ -18,7 +18,7 @@ FILE = "results.json"
 
 
 @dataclass(frozen=True)
-class Result:
+class ExperimentResult:
     """An outcome with its origin.
 
     Attributes:
@@ -45,11 +45,13 @@ class Result:
     notes: list[str] = field(default_factory=list)
 
 
-def run_experiment(name: str, run: Callable[[Place], Outcome], place: Place, command: Sequence[str]) -> Result:
+def run_experiment(
+    name: str, run: Callable[[Place], Outcome], place: Place, command: Sequence[str]
+) -> ExperimentResult:
     """Run it, and write results.json beside its figures."""
     wall, cpu = time.monotonic(), _cpu_seconds()
     outcome = run(place)
-    result = Result(
+    result = ExperimentResult(
         name=name,
         scale=place.scale,
         quick=place.quick,
@@ -65,7 +67,7 @@ def run_experiment(name: str, run: Callable[[Place], Outcome], place: Place, com
     return result
 
 
-def read_result(path: Path) -> Result:
+def read_result(path: Path) -> ExperimentResult:
     """The result in a file.
 
     Raises:
@@ -73,7 +75,7 @@ def read_result(path: Path) -> Result:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return Result(**values | {"findings": [Finding(**finding) for finding in values["findings"]]})
+        return ExperimentResult(**values | {"findings": [Finding(**finding) for finding in values["findings"]]})
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} is not an experiment's result: {error}") from None
 

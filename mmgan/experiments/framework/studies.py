@@ -7,19 +7,19 @@ name: experiments that need the same arm share it, and what was trained once is 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from mmgan.data import load_images
 from mmgan.errors import TrainingFailed, UserError
-from mmgan.experiments.framework.outcome import Finding, Place
+from mmgan.experiments.framework.figures import Values
+from mmgan.experiments.framework.outcome import Finding, Outcome, Place
 from mmgan.experiments.framework.verdicts import Direction, compare_arms
 from mmgan.report.record import Record, read_record
 from mmgan.sweeps.run import run_sweep
 from mmgan.sweeps.summary import summarize
 from mmgan.sweeps.sweep import Settings, Sweep, TrainerName, list_runs
 from mmgan.sweeps.table import write_summary
-
-Values = Mapping[str, Sequence[float]]
-"""An arm's name -> a value for each seed."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,47 @@ def test_nll(record: Record) -> float:
     """Test NLL after the last epoch, in nats."""
     assert record.last is not None
     return float(record.last["test"]["nll"])
+
+
+class Collected:
+    """The outcome of an experiment, put together study by study.
+
+    Args:
+        name: of the experiment, with which its figures' names begin.
+        folder: where its figures go.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.outcome = Outcome([], {}, [])
+        self._name = name
+        self._folder = folder
+
+    def add(
+        self,
+        study: Study,
+        records: Mapping[str, Sequence[Record]],
+        comparisons: Sequence[Comparison],
+        measured: Mapping[str, Values],
+        **details: Any,
+    ) -> None:
+        """Compare a study's arms, keep its values, and note what its runs took.
+
+        Args:
+            study: what was trained.
+            records: the runs by arm.
+            comparisons: the claims; each becomes a line of the table.
+            measured: a measure's name -> its values by arm.
+            details: what else results.json says of the study.
+        """
+        self.outcome.findings.extend(find(comparisons, measured, study.label))
+        about = {"label": study.label, "seeds": study.seeds}
+        self.outcome.values[study.name] = {**about, **details, "values": measured}
+        self.outcome.notes.append(cost_note(study, records))
+
+    def figure(self, name: str = "") -> Path:
+        """Where the figure of that name goes: of a study, or the experiment's only one."""
+        self.outcome.figures.append(f"{self._name}-{name}.png" if name else f"{self._name}.png")
+        return self._folder / self.outcome.figures[-1]
 
 
 def find(comparisons: Sequence[Comparison], values: Mapping[str, Values], label: str) -> list[Finding]:

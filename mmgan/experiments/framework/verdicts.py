@@ -1,8 +1,8 @@
 """From numbers by seed to a line of the table: two arms are compared seed by seed, never by eye."""
 
 import statistics
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from mmgan.analysis.power import detectable_effect
 from mmgan.analysis.seeds import paired_difference
@@ -41,6 +41,29 @@ def compare_arms(
         interval += f"; n = {d.n} would show {detectable_effect(d.sd, d.n):.{digits}f}"
     ours = f"{mean_sd(arm, digits)} against {mean_sd(baseline, digits)}"
     return Finding(what, paper, ours, d.n, interval, verdict)
+
+
+def compare_runs(
+    runs: Mapping[str, Sequence[Mapping[str, Any]]],
+    what: str,
+    key: str,
+    paper: str,
+    arm: str,
+    baseline: str,
+    claim: Direction = "lower",
+    digits: int = 1,
+) -> Finding:
+    """`compare_arms` of one measure.
+
+    Args:
+        runs: an arm's name -> the measures of each seed, by key.
+        what: the quantity with its unit; both arms' names are added.
+        key: of the measure.
+        paper, claim, digits: see `compare_arms`.
+        arm, baseline: names of arms.
+    """
+    ours, theirs = ([float(run[key]) for run in runs[name]] for name in (arm, baseline))
+    return compare_arms(f"{what}, {arm} against {baseline}", paper, ours, theirs, claim, digits)
 
 
 def mean_sd(values: Sequence[float], digits: int = 2) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from mmgan.analysis.power import pairs_needed
 from mmgan.experiments.framework.figures import arms_figure, lines_figure
 from mmgan.experiments.framework.outcome import Outcome, Place
-from mmgan.experiments.framework.studies import Comparison, Study, arm, cost_note, find, measure, train
+from mmgan.experiments.framework.studies import Collected, Comparison, Study, arm, measure, train
 from mmgan.experiments.framework.verdicts import mean_sd
 from mmgan.report.record import Record
 from mmgan.report.scores import FID, IS, Metric, extractor_text
@@ -38,25 +38,20 @@ RELATIVE_EFFECT = {IS: 0.07 / 7.97, FID: 0.7 / 21.9}
 
 def run(place: Place) -> Outcome:
     """Train every arm on every seed, compare each with the baseline seed by seed, draw both scores by alpha."""
-    findings, notes, figures = [], [], []
-    values: dict[str, Any] = {}
+    collected = Collected("gan", place.folder)
     for study, layers, alphas in _studies(place):
         arms = {BASELINE: {"mix": "none"}} | {
             arm(of, alpha): {"mix": of, "alpha": alpha} for alpha in alphas for of in layers.values()
         }
         records = train(place, study, arms)
         measured = {name: measure(records, partial(_score, metric)) for metric, name in NAMES.items()}
-        findings += find(_comparisons(layers, alphas), measured, study.label)
         extractor = extractor_text(_last(records[BASELINE][0]))
-        notes += [f"{study.label}: extractor {extractor}.", cost_note(study, records), *_power(measured, study.label)]
-        values[study.name] = {
-            "label": study.label,
-            "settings": {name: value for name, value in study.settings.items() if name != "data_root"},
-            "seeds": study.seeds,
-            "extractor": extractor,
-            "values": measured,
-        }
-        figures.append(f"{study.name}.png")
+        collected.outcome.notes.append(f"{study.label}: extractor {extractor}.")
+        settings = {name: value for name, value in study.settings.items() if name != "data_root"}
+        comparisons = _comparisons(layers, alphas)
+        collected.add(study, records, comparisons, measured, settings=settings, extractor=extractor)
+        collected.outcome.notes.extend(_power(measured, study.label))
+        path = collected.figure(study.name.removeprefix("gan-"))
         if len(alphas) > 1:
             lines = {
                 name: {label: {alpha: by_arm[arm(of, alpha)] for alpha in alphas} for label, of in layers.items()}
@@ -65,11 +60,11 @@ def run(place: Place) -> Outcome:
             dotted = {name: statistics.fmean(by_arm[BASELINE]) for name, by_arm in measured.items()}
             labelled = {f"{name} ({_judge(extractor)})": value for name, value in lines.items()}
             dotted = {f"{name} ({_judge(extractor)})": value for name, value in dotted.items()}
-            lines_figure(labelled, place.folder / figures[-1], "alpha of Uniform(0, alpha)", dotted, study.label)
+            lines_figure(labelled, path, "alpha of Uniform(0, alpha)", dotted, study.label)
         else:
             panels = {f"{name} ({_judge(extractor)})": by_arm for name, by_arm in measured.items()}
-            arms_figure(panels, place.folder / figures[-1], study.label)
-    return Outcome(findings, values, figures, notes)
+            arms_figure(panels, path, study.label)
+    return collected.outcome
 
 
 def _studies(place: Place) -> list[tuple[Study, dict[str, str], Sequence[float]]]:

@@ -22,11 +22,10 @@ from mmgan.analysis.accuracy import error_percent
 from mmgan.analysis.activations import activations
 from mmgan.analysis.spectra import average_spectrum, average_summary, class_singular_values, singular_values, summarize
 from mmgan.classifiers import build_classifier
-from mmgan.data import load_images
-from mmgan.data.pixels import to_float
 from mmgan.draws import global_stream
-from mmgan.experiments.framework.fit import Fit, fit
+from mmgan.experiments.framework.fit import CHUNK, Fit, fit, logits_of
 from mmgan.experiments.framework.hidden import class_geometry
+from mmgan.experiments.framework.mnist import load_mnist
 from mmgan.experiments.framework.outcome import Outcome, Place
 from mmgan.experiments.spectra.spectra_findings import (
     BASELINE,
@@ -44,7 +43,6 @@ from mmgan.experiments.spectra.spectra_findings import (
 
 ARMS = (BASELINE, WEIGHT_DECAY, DROPOUT, INPUT, MANIFOLD)
 FIGURE_ARMS = (BASELINE, INPUT, MANIFOLD)  # of Figures 9 to 11
-CHUNK = 1000
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ SETUPS = {LATE: Setup(3, 12, ARMS), WIDER: Setup(3, 30, FIGURE_ARMS), EARLY: Set
 
 
 @dataclass(frozen=True)
-class Settings:
+class SpectraSettings:
     """Sizes of the experiment, the same for every arm. `images` counts the first of MNIST's, of each split; 0: all."""
 
     seeds: int
@@ -71,7 +69,7 @@ class Settings:
     images: int = 0
 
 
-CPU = Settings(seeds=3, width=256, fit=Fit(steps=2000, alpha=2.0, batch_size=128, lr=1e-3))
+CPU = SpectraSettings(seeds=3, width=256, fit=Fit(steps=2000, alpha=2.0, batch_size=128, lr=1e-3))
 PAPER = replace(CPU, seeds=5, width=1024, fit=replace(CPU.fit, steps=9400))  # 20 epochs
 QUICK = replace(CPU, seeds=2, width=16, images=500, fit=replace(CPU.fit, steps=4, batch_size=64))
 
@@ -83,7 +81,7 @@ def run(place: Place) -> Outcome:
         UserError: if MNIST is not under the data root.
     """
     settings = QUICK if place.quick else PAPER if place.scale == "paper" else CPU
-    train, test = (_images(place.data_root, split, settings.images) for split in ("train", "test"))
+    train, test = (load_mnist(place.data_root, split, settings.images) for split in ("train", "test"))
     measured: Measured = {}
     for title, setup in SETUPS.items():
         measured[title] = {name: [] for name in setup.arms}
@@ -100,7 +98,12 @@ def run(place: Place) -> Outcome:
 
 
 def _train(
-    setup: Setup, name: str, settings: Settings, seed: int, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]
+    setup: Setup,
+    name: str,
+    settings: SpectraSettings,
+    seed: int,
+    train: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
 ) -> dict[str, Any]:
     bottleneck = setup.before + 1
     layers = {INPUT: "pixel", MANIFOLD: str(bottleneck)}.get(name, "none")
@@ -111,14 +114,12 @@ def _train(
         network = build_classifier("mlp", 10, 1, 28, widths=widths, bottleneck=bottleneck, dropout=dropout)
     network.to(train[0].device)
     losses = fit(network, *train, 10, replace(settings.fit, layers=layers, weight_decay=decay), seed)
-    parts = torch.split(test[0], CHUNK)
-    with torch.no_grad():
-        logits = torch.cat([network(part) for part in parts])  # (n, 10)
+    hidden = activations(network, str(bottleneck), torch.split(test[0], CHUNK))  # (n, units)
     last = losses[-100:]
     return {
-        "test_error": error_percent(logits, test[1]),
+        "test_error": error_percent(logits_of(network, test[0]), test[1]),
         "training_loss": sum(last) / len(last),
-    } | measure(activations(network, str(bottleneck), parts), test[1].cpu())
+    } | measure(hidden, test[1].cpu())
 
 
 def measure(hidden: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> dict[str, Any]:
@@ -145,14 +146,7 @@ def measure(hidden: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> dict[s
     }
 
 
-def _images(root: str, split: str, count: int) -> tuple[Tensor, Tensor]:
-    images = load_images("mnist", root, split=split)
-    assert images.labels is not None
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return to_float(images.pixels[: count or None]).to(device), images.labels[: count or None].to(device)
-
-
-def _notes(settings: Settings) -> list[str]:
+def _notes(settings: SpectraSettings) -> list[str]:
     epochs = settings.fit.steps * settings.fit.batch_size / 60000
     return [
         "Measured at the bottleneck, on all test images, not centred: numbers depend on the number of images and on the"

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mmgan.analysis.png import save_png
 from mmgan.analysis.seeds import paired_difference
 from mmgan.experiments.framework.figures import DOTS_PER_INCH
 from mmgan.experiments.framework.outcome import Finding, Verdict
-from mmgan.experiments.framework.verdicts import compare_arms, mean_sd
+from mmgan.experiments.framework.verdicts import compare_arms, compare_runs, mean_sd
 
 BASELINE, WEIGHT_DECAY, DROPOUT = "baseline", "weight decay", "dropout"
 INPUT, MANIFOLD = "input mixup", "Manifold Mixup"
@@ -38,16 +39,8 @@ def findings(measured: Measured) -> list[Finding]:
     lines = [_fall(LATE, late, f"falls by {fall:.1f} %, 78.67 to 40.98 (Section 3.2)")]
     lines += [_fall(title, measured[title], f"falls (Figure {figure})") for title, figure in ((WIDER, 10), (EARLY, 11))]
     for title, arms in measured.items():
-        lines.append(
-            compare_arms(
-                f"{title}: thickness of a class / distance of class means, {MANIFOLD} against {BASELINE}",
-                "flatter (Section 3.2, Appendix G)",
-                _values(arms[MANIFOLD], "thickness"),
-                _values(arms[BASELINE], "thickness"),
-                "lower",
-                3,
-            )
-        )
+        what, claim = f"{title}: thickness of a class / distance of class means", "flatter (Section 3.2, Appendix G)"
+        lines.append(compare_runs(arms, what, "thickness", claim, MANIFOLD, BASELINE, digits=3))
     early, wider = (_falls(measured[title]) for title in (EARLY, WIDER))
     what = "30 units: fall of the rest, %, bottleneck after 1 layer against after 3"
     lines.append(compare_arms(what, "weaker early (Figure 11)", early, wider, "lower", 1))
@@ -58,20 +51,15 @@ def findings(measured: Measured) -> list[Finding]:
         for name in late:
             if name != BASELINE:
                 claim = f"{paper[name]} against {paper[BASELINE]} (Section 3.2)"
-                ours, theirs = (_values(late[arm], key) for arm in (name, BASELINE))
-                lines.append(
-                    compare_arms(f"12 units: {what}, {name} against {BASELINE}", claim, ours, theirs, "lower", 1)
-                )
+                lines.append(compare_runs(late, f"12 units: {what}", key, claim, name, BASELINE))
     for name in (INPUT, MANIFOLD):
-        ours, theirs = (_values(late[arm], "overall_rest") for arm in (name, BASELINE))
-        what = f"12 units: all classes together, sum of all but the largest, {name} against {BASELINE}"
-        line = compare_arms(what, "no clear difference (Figure 12)", ours, theirs, "lower", 0)
-        lines.append(Finding(line.what, line.paper, line.ours, line.n, line.interval, _same(line.verdict)))
+        what = "12 units: all classes together, sum of all but the largest"
+        line = compare_runs(late, what, "overall_rest", "no clear difference (Figure 12)", name, BASELINE, digits=0)
+        lines.append(replace(line, verdict=_same(line.verdict)))
     for name in late:
         if name != BASELINE:
-            ours, theirs = (_values(late[arm], "test_error") for arm in (name, BASELINE))
-            line = compare_arms(f"12 units: test error, %, {name} against {BASELINE}", "", ours, theirs, "lower")
-            lines.append(Finding(line.what, "", line.ours, line.n, line.interval, "no number to compare with"))
+            line = compare_runs(late, "12 units: test error, %", "test_error", "", name, BASELINE, digits=2)
+            lines.append(replace(line, verdict="no number to compare with"))
     return lines
 
 

@@ -10,6 +10,7 @@ caption; Figure 1's says hidden representations). The arms of a seed share data,
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,10 +24,10 @@ from mmgan.draws import global_stream
 from mmgan.experiments.framework.fit import Fit, fit
 from mmgan.experiments.framework.hidden import class_geometry, nearest_distances
 from mmgan.experiments.framework.outcome import Finding, Outcome, Place
-from mmgan.experiments.framework.verdicts import Direction, compare_arms, mean_sd
+from mmgan.experiments.framework.verdicts import compare_runs, mean_sd
 from mmgan.experiments.spiral.arms import ARMS, BOTH, INPUT, MANIFOLD, OTHERS, VANILLA, Arm, spirals
 from mmgan.experiments.spiral.surfaces import after, box_of, confidence, grid_over, probabilities
-from mmgan.experiments.spiral.surfaces_figure import Trained, draw_spectra, draw_surfaces
+from mmgan.experiments.spiral.surfaces_figure import TrainedSpiral, draw_spectra, draw_surfaces
 
 RANGE = ((-1.1, 1.1), (-1.1, 1.1))
 """The range of the input, in units of the spirals' radius."""
@@ -40,7 +41,7 @@ LAYERS = ("1", "3")
 
 
 @dataclass(frozen=True)
-class Settings:
+class SpiralSettings:
     """Sizes of the experiment, the same for every arm."""
 
     seeds: int = 5
@@ -53,12 +54,12 @@ class Settings:
 
 def run(place: Place) -> Outcome:
     """Train every arm on every seed, measure, draw both figures; "paper" is the same size as "cpu"."""
-    settings = Settings()
+    settings = SpiralSettings()
     if place.quick:
         settings = replace(settings, seeds=2, train=100, test=200, fit=replace(settings.fit, steps=20))
     measured: dict[str, list[dict[str, float]]] = {name: [] for name in ARMS}
     spectra: dict[str, dict[str, list[list[float]]]] = {name: {layer: [] for layer in LAYERS} for name in ARMS}
-    shown: dict[str, Trained] = {}
+    shown: dict[str, TrainedSpiral] = {}
     for seed in range(settings.seeds):
         x, labels = spirals(settings.train, settings.turns, settings.noise, seed)
         test = spirals(settings.test, settings.turns, settings.noise, seed, purpose="test spirals")
@@ -69,7 +70,7 @@ def run(place: Place) -> Outcome:
                 of_class = class_singular_values(activations(network, layer, [x]), labels, center=True)
                 spectra[name][layer].append(average_spectrum(of_class).tolist())
             if seed == 0:
-                shown[name] = Trained(network, x, labels)
+                shown[name] = TrainedSpiral(network, x, labels)
         place.say(f"spiral: seed {seed + 1} of {settings.seeds} done")
     draw_surfaces(shown, RANGE, str(BOTTLENECK), place.folder / "spiral-surfaces.png")
     draw_spectra(spectra, place.folder / "spiral-spectra.png")
@@ -128,12 +129,7 @@ def measure(
 
 
 def _findings(measured: Mapping[str, list[dict[str, float]]]) -> list[Finding]:
-    def line(
-        what: str, key: str, paper: str, arm: str, baseline: str, claim: Direction = "lower", digits: int = 1
-    ) -> Finding:
-        ours, theirs = ([run[key] for run in measured[name]] for name in (arm, baseline))
-        return compare_arms(f"{what}, {arm} against {baseline}", paper, ours, theirs, claim, digits)
-
+    line = partial(compare_runs, measured)
     sure = f"hidden box above {100 * SURE:.0f} % confidence (%)"
     hidden, off = "mean confidence in the hidden box (%)", "mean confidence off the data, input space (%)"
     margin = "distance of training examples from the decision boundary (input units)"

@@ -21,7 +21,7 @@ COLUMNS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedSpiral:
     """One arm's network and what it was trained on."""
 
     network: MLP
@@ -29,7 +29,7 @@ class Trained:
     labels: Int64[Tensor, " n"]
 
 
-def draw_surfaces(arms: Mapping[str, Trained], inputs: Box, layer: str, path: Path) -> None:
+def draw_surfaces(arms: Mapping[str, TrainedSpiral], inputs: Box, layer: str, path: Path) -> None:
     """Input space above hidden space for each arm, in bands of four arms.
 
     Black dots are the representations of inputs drawn uniformly from the input's range, where they fall into the shown
