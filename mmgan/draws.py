@@ -39,8 +39,8 @@ def torch_stream(
 def global_stream(seed: int, purpose: str, rank: int = 0, step: int = 0) -> Iterator[None]:
     """Inside the block torch's global generators run the named stream; afterwards they are as they were before.
 
-    For code that takes no generator of its own: initialisation of weights, dropout. Of several GPUs only the current
-    one is looked after: a process works on one.
+    For code that takes no generator of its own: initialisation of weights, dropout. Of several GPUs only
+    the current one is saved and restored: a process uses one.
     """
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):

@@ -22,7 +22,7 @@ def storing(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageFailed(
-            f"{error.filename or path} cannot be written ({reason}): what was saved before stands; make room or mend"
+            f"{error.filename or path} cannot be written ({reason}): what was saved before stands; make room or repair"
             " the folder, and run this again (training: with --resume)"
         ) from error
 
@@ -41,7 +41,7 @@ def write_flushed(path: Path, content: bytes) -> str:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside the file and rename: a reader sees the old content or the new, never a part.
+    """Write a file next to it and rename that: a reader sees the old content or the new one, never a part.
 
     Raises:
         StorageFailed: if it cannot be written; what stood there still stands.

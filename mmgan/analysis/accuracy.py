@@ -4,7 +4,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmgan.analysis.checks import check_logits
+from mmgan.analysis.input_checks import check_logits
 from mmgan.errors import UserError
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmgan.analysis.checks import check_images, check_labels
+from mmgan.analysis.input_checks import check_images, check_labels
 from mmgan.errors import UserError
 from mmgan.modes import evaluation_mode
 

@@ -1,6 +1,6 @@
 """Reliability curve and expected calibration error.
 
-The paper speaks of calibration (Appendix A) and measures it by the likelihood; the two measures here are those of
+The paper mentions calibration (Appendix A) and measures it by the likelihood. The two measures here are those of
 Guo et al. 2017, "On Calibration of Modern Neural Networks", Section 2.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mmgan.analysis.checks import check_logits
+from mmgan.analysis.input_checks import check_logits
 from mmgan.errors import UserError
 
 

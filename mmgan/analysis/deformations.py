@@ -12,7 +12,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmgan.analysis.checks import check_images
+from mmgan.analysis.input_checks import check_images
 from mmgan.draws import numpy_stream
 from mmgan.errors import UserError
 

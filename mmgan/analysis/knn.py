@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmgan.analysis.checks import check_features
+from mmgan.analysis.input_checks import check_features
 from mmgan.errors import UserError
 
 

@@ -4,7 +4,7 @@ What is decomposed: the matrix of one class's representations, a row an example,
 sqrt(n), so values grow as sqrt(n): compare networks on the same examples. The paper says no more than "the
 representation for each class", and the released code has no script for it; so by default nothing is centred, and the
 largest value is mostly the length of the class's mean. `center=True` subtracts the mean (of the class, or overall),
-which leaves the variability that the theory of Section 3.1 speaks of.
+which leaves the variability that Section 3.1 is about.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from mmgan.analysis.checks import check_features
+from mmgan.analysis.input_checks import check_features
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ DESCRIPTION = (
     " table; writes evaluation.json, reliability.png, singular-values.png and deformations.png into the run folder."
 )
 
-MEASURES = ("knn", "deformations", "attacks", "spectra")  # those of mmgan.analysis.evaluate, which would import torch
+MEASURES = ("knn", "deformations", "attacks", "spectra")  # those of mmgan.analysis.evaluation, which would import torch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,7 +87,7 @@ def _main(argv: Sequence[str]) -> None:
     import torch
 
     from mmgan.analysis.activations import activations
-    from mmgan.analysis.evaluate import evaluate_classifier, format_table
+    from mmgan.analysis.evaluation import evaluate_classifier, format_table
     from mmgan.data import load_images
     from mmgan.runs.folder import RunFolder
     from mmgan.storage import write_atomically

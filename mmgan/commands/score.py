@@ -115,7 +115,7 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:
-    from mmgan.scoring import InceptionExtractor, ScoreSettings, find_inception_weights, manifest, score_folders
+    from mmgan.scoring import InceptionExtractor, ScoreSettings, find_inception_weights, score_entry, score_folders
 
     if arguments.extractor == "classifier":
         raise UserError("--extractor classifier judges runs: two folders are scored with the FID Inception")
@@ -128,7 +128,7 @@ def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:
     )
     extractor = InceptionExtractor(weights, fast=False)  # bitwise torch-fidelity's features
     scores, fakes, reals = score_folders(arguments.target, arguments.real, extractor, settings)
-    return manifest(
+    return score_entry(
         scores, settings, extractor, samples=fakes, real=arguments.real, split="folder", reals=reals, device="cpu"
     )
 

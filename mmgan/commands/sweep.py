@@ -44,7 +44,7 @@ def _main(argv: Sequence[str]) -> None:
 
     from mmgan.sweeps.local import LocalRuns
     from mmgan.sweeps.read import read_sweep
-    from mmgan.sweeps.run import Machines, plan_sweep, run_sweep
+    from mmgan.sweeps.running import Machines, plan_sweep, run_sweep
     from mmgan.sweeps.summary import summarize
     from mmgan.sweeps.table import markdown, write_summary
 

@@ -24,7 +24,7 @@ from mmgan.storage import cache_folder, cached_file
 
 @dataclass(frozen=True)
 class Entry:
-    """The JSON beside the pixels."""
+    """The JSON file that describes a file of pixels."""
 
     shape: tuple[int, ...]
     digest: str  # of the pixels alone

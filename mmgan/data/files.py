@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a set of files: relative paths below `root`, and the form the pixels shall have."""
+    """A set of files, as relative paths below `root`, and the form of the pixels to read from them."""
 
     root: Path
     paths: tuple[str, ...]
@@ -70,11 +70,11 @@ def look(request: Request) -> tuple[str, float]:
 
 
 def key_of(request: Request, look_now: tuple[str, float], stamps: Path) -> str:
-    """A sha256 over the relative paths and contents of the files and what is asked of them.
+    """A sha256 over the request, and the relative paths and contents of its files.
 
-    To skip reading the contents again, a stamp in the folder `stamps` keeps the key beside what `look` said. Nobody
-    can set a status-change time, so a file cannot change under a stamp; and a stamp is only left when the newest of
-    these times was seconds ago, so that no change hides within the clock's grain.
+    To skip reading the contents again, a stamp in the folder `stamps` keeps the key and the result of `look`. Nobody
+    can set a status-change time, so a file cannot change under a stamp. A stamp is only written when the newest of
+    these times was seconds ago, so that no change hides within the clock's resolution.
     """
     seen, latest = look_now
     started = time.time()

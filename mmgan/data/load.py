@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmgan.data.folder import load_folder
+from mmgan.data.image_folder import load_folder
 from mmgan.data.images import Images, make_images
 from mmgan.data.pixels import padded, resized, with_channels
 from mmgan.data.published import TORCHVISION, load_tiny_imagenet, read_digits, read_torchvision

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmgan.data.folder import load_files
+from mmgan.data.image_folder import load_files
 from mmgan.data.images import Images, stratified_choice
 from mmgan.data.pixels import resized
 from mmgan.draws import numpy_stream

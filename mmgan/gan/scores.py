@@ -27,8 +27,8 @@ from mmgan.scoring import (
     extract,
     find_inception_weights,
     image_source,
-    manifest,
     real_features,
+    score_entry,
     score_features,
 )
 from mmgan.storage import cache_folder
@@ -171,7 +171,7 @@ class GanScorer:
         on_main(self.accelerator, lambda: folder.write_scores(scores))
 
     def entry(self, generator: nn.Module, step: int) -> dict[str, Any]:
-        """The manifest of this generator's scores; empty on all but the main process.
+        """The entry of scores.json for this generator's scores; empty on all but the main process.
 
         Raises:
             Stopped: between two chunks of samples, on all processes, when asked to.
@@ -187,7 +187,7 @@ class GanScorer:
             reason = str(error)
         if self.reference is None:
             return {}
-        return manifest(
+        return score_entry(
             None if fakes is None else score_features(fakes, self.reference, self.settings),
             self.settings,
             self.extractor,
@@ -231,7 +231,7 @@ def cut_scores(folder: RunFolder, step: int) -> bool:
 
 
 def one_line(entry: dict[str, Any]) -> str:
-    """A manifest's scores in one line, with their extractor."""
+    """The scores of an entry in one line, with their extractor."""
     if entry["reason"]:
         return f"no scores: {entry['reason']}"
     scores, extractor = entry["scores"], entry["extractor"]

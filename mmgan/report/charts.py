@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmgan.report.curves import Panel, loss_curves, point_curves
+from mmgan.report.entries import FID, IS, judge_of
 from mmgan.report.record import Record
-from mmgan.report.scores import FID, IS, judge_of
 
 GAN_PANELS = (
     ("loss", {"loss_d": "discriminator, all terms", "loss_g": "generator"}),

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from mmgan.report.entries import judge_of, metrics_of, plain_text
 from mmgan.report.record import Record
-from mmgan.report.scores import judge_of, metrics_of, plain_text
 
 WITHOUT_EFFECT = {
     *("seed", "out", "resume", "overwrite", "dry_run", "data_root", "download", "tracker", "log_every"),
@@ -17,7 +17,7 @@ WITHOUT_EFFECT = {
 """Settings that runs to be averaged may differ in."""
 
 HOW_SCORED = {"score_samples", "real_split", "is_splits", "precision_recall", "extractor", "inception_weights"}
-"""Settings of scoring, compared by what scores.json says was done rather than by what config.yaml asked for."""
+"""Settings of scoring, compared by scores.json (what was done) instead of config.yaml (what was asked for)."""
 
 
 def means_over_seeds(records: Sequence[Record]) -> list[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from mmgan.report.charts import loss_chart, score_chart, validation_chart
 from mmgan.report.curves import smoothing_window
+from mmgan.report.entries import MISSING, plain_text
 from mmgan.report.grids import STRIP, evenly_spaced, small_grid, whole_grid
 from mmgan.report.markup import Html, document, picture, table, tag
 from mmgan.report.record import Record, read_record
 from mmgan.report.score_table import provenance, score_section
-from mmgan.report.scores import MISSING, plain_text
 from mmgan.runs.folder import RunFolder
 from mmgan.storage import write_atomically
 

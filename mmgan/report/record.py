@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgan.errors import UserError
-from mmgan.report.scores import metrics_of
+from mmgan.report.entries import metrics_of
 from mmgan.runs.folder import RunFolder
 
 

@@ -1,12 +1,10 @@
-"""A run's scores as HTML, each beside what it was judged with."""
+"""A run's scores as HTML, each with its extractor or test data."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from mmgan.report.charts import comparable_history
-from mmgan.report.markup import Html, picture, table, tag
-from mmgan.report.record import Record
-from mmgan.report.scores import (
+from mmgan.report.entries import (
     MISSING,
     extractor_text,
     is_generated,
@@ -15,6 +13,8 @@ from mmgan.report.scores import (
     plain_text,
     real_text,
 )
+from mmgan.report.markup import Html, picture, table, tag
+from mmgan.report.record import Record
 
 Entries = Mapping[str, Mapping[str, Any]]
 

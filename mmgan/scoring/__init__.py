@@ -1,10 +1,10 @@
 """Scores of generated images: IS, FID, KID, precision and recall through torch-fidelity's formulas."""
 
+from mmgan.scoring.entry import metric_names, score_entry
 from mmgan.scoring.extractors import Extractor, Features, NetworkExtractor, state_digest
 from mmgan.scoring.folders import image_paths, image_reader, score_folders
 from mmgan.scoring.frechet import Moments, frechet_distance, moments
 from mmgan.scoring.inception import InceptionExtractor, find_inception_weights
-from mmgan.scoring.manifest import manifest, metric_names
 from mmgan.scoring.reference import real_features
 from mmgan.scoring.samples import Generate, NonFiniteSamples, image_source, latents, quantise
 from mmgan.scoring.scores import Reference, Scores, ScoreSettings, inception_score, score_features
@@ -31,11 +31,11 @@ __all__ = [
     "image_source",
     "inception_score",
     "latents",
-    "manifest",
     "metric_names",
     "moments",
     "quantise",
     "real_features",
+    "score_entry",
     "score_features",
     "score_folders",
     "state_digest",

@@ -1,6 +1,6 @@
 """What every feature extractor gives, and the one for any classifier.
 
-A score means something only beside the name of its extractor: an FID on a digits classifier's features is not an
+A score is meaningless without the name of its extractor: an FID on a digits classifier's features is not an
 Inception FID. Nothing here knows a trainer.
 """
 
@@ -40,9 +40,9 @@ class Extractor(Protocol):
     """A frozen network that judges images; rows do not see each other.
 
     Attributes:
-        name: "inception", "classifier:digits": shown beside every score.
-        digest: sha256 of its weights, in hexadecimal; shown beside every score.
-        fingerprint: names all that the features depend on besides the images: weights, preprocessing, kind of device.
+        name: "inception", "classifier:digits"; shown with every score.
+        digest: sha256 of its weights, in hexadecimal; shown with every score.
+        fingerprint: names everything the features depend on except the images: weights, preprocessing, kind of device.
             Cached features are found by it.
         dims: d, the number of features.
         num_classes: k, the number of logits.
@@ -84,7 +84,7 @@ class NetworkExtractor:
 
     Args:
         network: takes (n, channels, image_size, image_size) in [-1, 1] and returns (n, k) logits.
-        name: shown beside every score.
+        name: shown with every score.
         tap: dotted name of the submodule whose output is the feature vector, usually the one before the last linear
             layer. Maps (n, d, h, w) are averaged over their positions.
         image_size: pixels a side.
@@ -95,7 +95,7 @@ class NetworkExtractor:
         UserError: if the network has no such submodule, or does not yield (n, k) logits there.
     """
 
-    preprocessing = "network-1"  # raise this number whenever `_prepare` or the tap changes what comes out
+    preprocessing = "network-1"  # raise this number whenever `_prepare` or the tap changes the features
 
     def __init__(
         self,

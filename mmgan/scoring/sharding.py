@@ -23,7 +23,7 @@ CHUNK = 64
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that share the work. Alone by default.
+    """This process and the number of processes that share the work; by default it works alone.
 
     Attributes:
         rank: 0 .. count - 1; rank 0 holds the results.
@@ -55,7 +55,7 @@ def extract(
         count: number of images, at least 1.
         extractor: the same on every rank.
         processes: who shares the work.
-        what: the word on the progress bar.
+        what: label of the progress bar.
 
     Raises:
         UserError: on every rank alike, if generating or extracting a chunk raised one on any rank

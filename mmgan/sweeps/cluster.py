@@ -1,4 +1,4 @@
-"""Runs as jobs of a cluster, handed out by submitit (github.com/facebookincubator/submitit)."""
+"""Runs as jobs of a cluster, submitted with submitit (github.com/facebookincubator/submitit)."""
 
 import os
 import signal
@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any, Literal
 
 from mmgan.errors import UserError
+from mmgan.sweeps.definition import Run
 from mmgan.sweeps.local import command, cores, environment
-from mmgan.sweeps.sweep import Run
 
 Cluster = Literal["slurm", "local"]
 WEEK = 7 * 24 * 60
@@ -108,7 +108,7 @@ class ClusterRun:
         self._asked = False
 
     def poll(self) -> int | None:
-        """Its exit code, or None while it waits or runs. What went wrong beside the run itself goes into its log."""
+        """Its exit code, or None while it waits or runs. Errors outside the run itself are added to its log."""
         if not self._job.done():
             if self._asked and self._is_local:
                 self.stop()  # again: a job that only begins lets the first one pass

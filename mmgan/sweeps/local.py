@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from mmgan.storage import storing
-from mmgan.sweeps.sweep import Run
+from mmgan.sweeps.definition import Run
 
 GRACE = 10.0
 """Seconds beyond a run's --stop-deadline after which one that was asked to stop is killed."""
 
 
 def command(run: Run, *, resume: bool) -> list[str]:
-    """The run's whole command: to go on from its checkpoint, or to replace what there is of it."""
+    """The run's whole command: resume from its checkpoint, or overwrite the run."""
     if resume:
         return [sys.executable, "-m", "mmgan", *run.words, "--resume"]
     return [sys.executable, "-m", "mmgan", *run.words, *(["--overwrite"] if run.folder.config_file.is_file() else [])]

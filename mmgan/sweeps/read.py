@@ -9,7 +9,7 @@ import yaml
 
 from mmgan.config.parse import find_config
 from mmgan.errors import UserError, did_you_mean
-from mmgan.sweeps.sweep import COMMANDS, Settings, Sweep, check_names, word
+from mmgan.sweeps.definition import COMMANDS, Settings, Sweep, check_names, word
 
 KEYS = ("trainer", "config", "settings", "seeds", "baseline", "arms", "grid", "out")
 BASELINE = "baseline"

@@ -3,9 +3,9 @@
 from typing import Literal
 
 from mmgan.errors import UserError
+from mmgan.report.entries import plain_text
 from mmgan.report.means import WITHOUT_EFFECT
-from mmgan.report.scores import plain_text
-from mmgan.sweeps.sweep import Run
+from mmgan.sweeps.definition import Run
 
 State = Literal["done", "to resume", "to do"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmgan.analysis.seeds import PairedDifference, paired_difference
+from mmgan.report.entries import Metric, judge_text, metrics_of
 from mmgan.report.means import judged_differently
-from mmgan.report.scores import Metric, judge_text, metrics_of
-from mmgan.sweeps.run import SweepResult
+from mmgan.sweeps.running import SweepResult
 
 Entry = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmgan.report.scores import MISSING, Metric
+from mmgan.report.entries import MISSING, Metric
 from mmgan.storage import write_atomically
 from mmgan.sweeps.summary import Line, Summary
 
@@ -83,7 +83,7 @@ def _how_to_read(summary: Summary) -> str:
     if summary.baseline:
         text += (
             f" Difference: arm - {_cell(summary.baseline)}, seed by seed, with Student's 95 % interval of its mean; an"
-            " interval that holds 0 leaves open which is better. Each interval stands for itself: nothing is corrected"
+            " interval that contains 0 does not tell which is better. Nothing is corrected"
             " for the number of comparisons."
         )
     return text

@@ -4,7 +4,7 @@ import torch
 from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
 from mmgan.analysis.accuracy import error_percent, nll, top_k_error_percent
-from mmgan.analysis.checks import check_features, check_images, check_labels, check_logits
+from mmgan.analysis.input_checks import check_features, check_images, check_labels, check_logits
 from mmgan.errors import UserError
 
 

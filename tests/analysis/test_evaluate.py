@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mmgan.analysis.activations import activations
 from mmgan.analysis.deformations import TABLE_9, deform
-from mmgan.analysis.evaluate import MEASURES, evaluate_classifier, format_table
+from mmgan.analysis.evaluation import MEASURES, evaluate_classifier, format_table
 from mmgan.errors import UserError
 
 

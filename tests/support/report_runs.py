@@ -43,7 +43,7 @@ CLASSIFIER_CONFIG: dict[str, Any] = {
 
 
 def manifest(fid: float | None, *, step: int = 400, seed: int = 0, **changes: Any) -> dict[str, Any]:
-    """An entry of scores.json as mmgan.scoring.manifest makes it."""
+    """An entry of scores.json as mmgan.scoring.entry makes it."""
     known = fid is not None
     entry: dict[str, Any] = {
         "scores": {

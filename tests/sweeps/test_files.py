@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from mmgan.commands.sweep import main
+from mmgan.sweeps.definition import Sweep, list_runs, path_name
 from mmgan.sweeps.read import read_sweep
-from mmgan.sweeps.run import plan_sweep
-from mmgan.sweeps.sweep import Sweep, list_runs, path_name
+from mmgan.sweeps.running import plan_sweep
 from tests.support.sweep_files import TINY, write_sweep
 
 ROOT = Path(__file__).parents[2]

@@ -15,10 +15,10 @@ import pytest
 from mmgan.commands.sweep import main
 from mmgan.errors import Stopped
 from mmgan.sweeps import local
+from mmgan.sweeps.definition import Run, list_runs
 from mmgan.sweeps.local import LocalRuns
 from mmgan.sweeps.read import read_sweep
-from mmgan.sweeps.run import run_sweep
-from mmgan.sweeps.sweep import Run, list_runs
+from mmgan.sweeps.running import run_sweep
 from tests.support.sweep_files import TINY, write_sweep
 
 PATIENCE = 100.0

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from scipy import integrate
 
-from mmgan.sweeps.run import Ended, SweepResult
+from mmgan.sweeps.definition import Run, Sweep, list_runs
+from mmgan.sweeps.running import Ended, SweepResult
 from mmgan.sweeps.summary import summarize
-from mmgan.sweeps.sweep import Run, Sweep, list_runs
 from mmgan.sweeps.table import markdown, write_summary
 
 FID = {

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mmgan.experiments.framework.outcome import Place
 from mmgan.experiments.framework.studies import Study, arm
-from mmgan.sweeps.sweep import Settings
+from mmgan.sweeps.definition import Settings
 
 BASELINE = arm("none")
 INPUT = arm("pixel", 1)

@@ -1,7 +1,7 @@
 """Tables 1 to 3: test error and NLL by data set, network and regulariser.
 
 At paper scale Table 1 and Table 2 whole (but for AdaMix, which the paper quotes), and of Table 3 the best alpha of each
-regulariser. At cpu scale one small study stands for them all.
+regulariser. At cpu scale there is one small study.
 """
 
 from mmgan.experiments.classifiers.classifier_arms import (

@@ -1,4 +1,4 @@
-"""Section 5.1: Manifold Mixup beside dropout and cutout, with the gradient blocked, and seen by nearest neighbours.
+"""Section 5.1: Manifold Mixup against dropout and cutout, with the gradient blocked, and by nearest neighbours.
 
 The paper chose each regulariser's setting on a validation set; here dropout is 0.2 (in the residual branches) and the
 cutout square has half the image's side, without a search.

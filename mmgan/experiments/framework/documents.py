@@ -1,4 +1,4 @@
-"""The paper's numbers beside ours, as Markdown; and documents whose tables are made from results.json.
+"""The paper's numbers next to ours, as Markdown; documents whose tables are made from results.json.
 
 python -m mmgan.experiments.framework.documents docs/reproduction.md results
 """

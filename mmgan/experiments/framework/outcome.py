@@ -1,4 +1,4 @@
-"""What every experiment is given, and what it gives back."""
+"""What every experiment takes and returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the table that puts the paper's number beside ours.
+    """One line of the table: the paper's number next to ours.
 
     Attributes:
         what: the quantity, with its unit.
@@ -42,7 +42,7 @@ class Finding:
         ours: what came out.
         n: repetitions (seeds) behind it.
         interval: 95 % interval of what the verdict rests on, as text; "" if there is none.
-        verdict: whether ours bears the paper's claim out.
+        verdict: whether ours supports the paper's claim.
     """
 
     what: str
@@ -55,13 +55,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment gives back.
+    """What an experiment returns.
 
     Attributes:
         findings: lines of the table.
         values: settings, and every number behind findings and figures; goes into results.json.
         figures: file names in the folder, PNG.
-        notes: what a reader must know beside the table, a sentence each.
+        notes: what readers of the table must know, a sentence each.
     """
 
     findings: list[Finding]

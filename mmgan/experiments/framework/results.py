@@ -1,4 +1,4 @@
-"""results.json: what an experiment found, and all that a reader needs to doubt it."""
+"""results.json: what an experiment found, and what it depends on."""
 
 import json
 import os
@@ -48,7 +48,7 @@ class ExperimentResult:
 def run_experiment(
     name: str, run: Callable[[Place], Outcome], place: Place, command: Sequence[str]
 ) -> ExperimentResult:
-    """Run it, and write results.json beside its figures."""
+    """Run an experiment and write results.json next to its figures."""
     wall, cpu = time.monotonic(), _cpu_seconds()
     outcome = run(place)
     result = ExperimentResult(

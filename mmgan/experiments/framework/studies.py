@@ -16,9 +16,9 @@ from mmgan.experiments.framework.figures import Values
 from mmgan.experiments.framework.outcome import Finding, Outcome, Place
 from mmgan.experiments.framework.verdicts import Direction, compare_arms
 from mmgan.report.record import Record, read_record
-from mmgan.sweeps.run import run_sweep
+from mmgan.sweeps.definition import Settings, Sweep, TrainerName, list_runs
+from mmgan.sweeps.running import run_sweep
 from mmgan.sweeps.summary import summarize
-from mmgan.sweeps.sweep import Settings, Sweep, TrainerName, list_runs
 from mmgan.sweeps.table import write_summary
 
 
@@ -27,7 +27,7 @@ class Study:
     """What is the same for all arms.
 
     Attributes:
-        label: data and network, as a reader wants to see them.
+        label: data and network, for readers.
         name: of the folder of its runs.
         config: the file that all runs start from.
         settings: over it.
@@ -75,7 +75,7 @@ def arms_of(comparisons: Sequence[Comparison], catalogue: Mapping[str, Settings]
 
 
 def train(place: Place, study: Study, arms: Mapping[str, Settings]) -> dict[str, list[Record]]:
-    """The runs of each arm in the order of the seeds; those that are not there yet are trained.
+    """The runs of each arm in the order of the seeds; missing ones are trained.
 
     Raises:
         UserError: if the data are not there, another run lies in the way, or runs were judged differently.

@@ -15,8 +15,8 @@ from mmgan.experiments.framework.figures import arms_figure, lines_figure
 from mmgan.experiments.framework.outcome import Outcome, Place
 from mmgan.experiments.framework.studies import Collected, Comparison, Study, arm, measure, train
 from mmgan.experiments.framework.verdicts import mean_sd
+from mmgan.report.entries import FID, IS, Metric, extractor_text
 from mmgan.report.record import Record
-from mmgan.report.scores import FID, IS, Metric, extractor_text
 
 LAYERS = {"pixel": "pixel", "h1": "1", "h1,2": "1,2", "1,2,pixel": "1,2,pixel"}
 """Figure 8's sets of layers by its names for them."""

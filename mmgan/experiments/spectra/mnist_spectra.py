@@ -2,9 +2,9 @@
 
 What is measured: the bottleneck's output for the test images, where Manifold Mixup mixes. Section 3.2 speaks of "the
 first hidden layer" and of "a single, fixed hidden layer", without a size; Appendix G, which it names for details, of
-the bottleneck. Nothing is centred, as in the paper's text; the centred values lie beside them. A network can undo any
-scale of its bottleneck in the next layer, and singular values have that scale: so the thickness of the classes, in
-units of the distance between their means, is compared too.
+the bottleneck. Nothing is centred, as in the paper's text; results.json holds the centred values too. A network can
+undo any scale of its bottleneck in the next layer, and singular values have that scale. So the thickness of the
+classes, in units of the distance between their means, is compared too.
 
 The paper gives no optimiser and no length: ours are Adam at 0.001 along a cosine, batches of 128; weight decay 1e-3
 (L2, in the gradient) and dropout 0.5 as in the spiral experiment; alpha 2 for both mixups. Arms of a seed share initial

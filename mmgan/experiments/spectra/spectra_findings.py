@@ -1,4 +1,4 @@
-"""What the spectra show: beside Section 3.2's numbers, and as Figures 9 to 12."""
+"""Findings on spectra next to Section 3.2's numbers, and Figures 9 to 12."""
 
 import statistics
 from collections.abc import Mapping
@@ -91,7 +91,7 @@ def _fall(title: str, arms: Mapping[str, list[dict[str, Any]]], paper: str) -> F
 
 
 def _same(verdict: Verdict) -> Verdict:
-    """No interval that holds 0 bears out a claim of no difference; one that does not hold it contradicts the claim."""
+    """An interval with 0 in it does not prove that there is no difference; one without 0 contradicts that claim."""
     return "undecided" if verdict == "undecided" else "disagrees"
 
 

@@ -1,4 +1,4 @@
-"""Theorem 1 and Corollary 1: lines of the table, and what a reader must know beside them."""
+"""Theorem 1 and Corollary 1: lines of the table, and the notes below it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

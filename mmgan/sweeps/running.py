@@ -1,4 +1,4 @@
-"""The runs of a sweep, one after another or several at a time, whatever becomes of each."""
+"""Run a sweep, one or several runs at a time; a failed run does not stop the others."""
 
 import signal
 import time
@@ -12,9 +12,9 @@ from typing import Literal, Protocol
 from tqdm.auto import tqdm
 
 from mmgan.errors import Stopped, UserError
+from mmgan.sweeps.definition import Run, Sweep, list_runs
 from mmgan.sweeps.local import LocalRuns
 from mmgan.sweeps.state import State, find_state, is_done
-from mmgan.sweeps.sweep import Run, Sweep, list_runs
 
 POLL = 0.1
 """Seconds between two looks at the runs."""
@@ -69,7 +69,7 @@ class Machines(Protocol):
 
 
 def plan_sweep(sweep: Sweep) -> list[tuple[Run, State]]:
-    """All runs and what there is of each. Nothing is written.
+    """All runs and the state of each. Nothing is written.
 
     Raises:
         UserError: if an arm's settings are refused, or a folder holds another run.
@@ -138,7 +138,7 @@ def _run_all(
     note: Callable[[Run, str], None],
     show: Callable[[int], None],
 ) -> None:
-    """Start runs as there is room, and wait for all that were started; `note` hears of each that came to its end."""
+    """Start runs as slots get free and wait for all of them; `note` is called with each one that ends."""
     waiting, running = list(left), dict[Path, tuple[Run, UnderWay]]()
     asked = False
     try:

@@ -11,8 +11,8 @@ from torch import Tensor
 from mmgan.analysis.accuracy import error_percent, nll, top_k_error_percent
 from mmgan.analysis.adversarial import Predict, check_distance, fgsm, pgd, unbounded_pgd
 from mmgan.analysis.calibration import reliability_curve
-from mmgan.analysis.checks import check_images, check_labels
 from mmgan.analysis.deformations import TABLE_9, Deformation, deform
+from mmgan.analysis.input_checks import check_images, check_labels
 from mmgan.analysis.knn import knn_error_percent
 from mmgan.analysis.spectra import average_spectrum, average_summary, class_singular_values, singular_values, summarize
 from mmgan.data.pixels import to_float

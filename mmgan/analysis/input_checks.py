@@ -1,6 +1,6 @@
-"""What the measures refuse rather than turn into a wrong number.
+"""Inputs that the measures refuse, since they would give a wrong number.
 
-The arguments are plain tensors: their shapes are what is to be found out.
+The arguments are annotated as plain tensors, because these functions check their shapes.
 """
 
 import torch

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from mmgan.report.entries import MISSING, is_generated, judge_text, metrics_of, plain_text
 from mmgan.report.means import means_over_seeds
 from mmgan.report.record import Record, read_record
-from mmgan.report.scores import MISSING, is_generated, judge_text, metrics_of, plain_text
 from mmgan.runs.folder import RunFolder
 
 

@@ -78,7 +78,7 @@ def real_text(entry: Mapping[str, Any]) -> str:
 
 
 def judge_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """All that two entries must have in common before their values may be averaged, by what a reader calls it."""
+    """What two entries must share before their values may be averaged, by names for readers."""
     common = {"step": entry.get("step"), "changes under way": "; ".join(entry.get("changed", [])) or "none"}
     if not is_generated(entry):
         return {
@@ -113,7 +113,7 @@ def plain_settings(settings: Mapping[str, Any]) -> str:
 
 
 def plain_text(value: Any) -> str:
-    """A setting as a reader wants to see it: 6 significant digits of a float, yes and no."""
+    """A setting for readers: floats with 6 significant digits, booleans as yes and no."""
     if value is None:
         return MISSING
     if isinstance(value, bool):

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from mmgan.scoring import Reference, Scores, ScoreSettings, manifest, metric_names, score_features
+from mmgan.scoring import Reference, Scores, ScoreSettings, metric_names, score_entry, score_features
 from tests.support.scoring_images import smooth_images, tiny_extractor
 
 CONTEXT: dict[str, Any] = {"samples": 50, "real": "smooth", "split": "test", "reals": 60, "device": "cpu"}
@@ -15,7 +15,7 @@ def test_every_value_stands_beside_what_it_depends_on(prc: bool) -> None:
     extractor, settings = tiny_extractor(), ScoreSettings(prc=prc, kid_subsets=3)
     real = Reference.of(extractor(smooth_images(60, 1)).features)
     scores = score_features(extractor(smooth_images(50, 0)), real, settings)
-    written = manifest(scores, settings, extractor, **CONTEXT, seed=4, step=1000, averaged=True)
+    written = score_entry(scores, settings, extractor, **CONTEXT, seed=4, step=1000, averaged=True)
     read = json.loads(json.dumps(written, allow_nan=False))
     assert read == written
     assert list(read["scores"]) == metric_names(settings)
@@ -34,16 +34,16 @@ def test_every_value_stands_beside_what_it_depends_on(prc: bool) -> None:
 
 def test_a_failure_is_written_as_nulls_with_its_reason() -> None:
     settings = ScoreSettings(prc=True)
-    written = manifest(None, settings, tiny_extractor(), **CONTEXT, reason="3 of 64 images are not finite")
+    written = score_entry(None, settings, tiny_extractor(), **CONTEXT, reason="3 of 64 images are not finite")
     assert written["reason"] == "3 of 64 images are not finite"
     assert written["scores"] == dict.fromkeys(metric_names(settings))
 
 
-def test_no_manifest_holds_nan_or_lacks_a_reason() -> None:
+def test_no_entry_holds_nan_or_lacks_a_reason() -> None:
     extractor = tiny_extractor()
     with pytest.raises(ValueError, match="only finite"):
-        manifest(Scores({"frechet_inception_distance": float("nan")}), ScoreSettings(), extractor, **CONTEXT)
+        score_entry(Scores({"frechet_inception_distance": float("nan")}), ScoreSettings(), extractor, **CONTEXT)
     with pytest.raises(ValueError, match="reason"):
-        manifest(None, ScoreSettings(), extractor, **CONTEXT)
+        score_entry(None, ScoreSettings(), extractor, **CONTEXT)
     with pytest.raises(ValueError, match="reason"):
-        manifest(Scores({}), ScoreSettings(), extractor, **CONTEXT, reason="?")
+        score_entry(Scores({}), ScoreSettings(), extractor, **CONTEXT, reason="?")

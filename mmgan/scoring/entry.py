@@ -1,4 +1,4 @@
-"""What scores.json says: each value beside all that it depends on."""
+"""An entry of scores.json: each value with everything it depends on."""
 
 import math
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from mmgan.scoring.extractors import Extractor
 from mmgan.scoring.scores import Scores, ScoreSettings
 
 
-def manifest(
+def score_entry(
     scores: Scores | None,
     settings: ScoreSettings,
     extractor: Extractor,
@@ -31,7 +31,7 @@ def manifest(
     Args:
         scores: None where none could be computed; every metric is then null, and `reason` must say why.
         settings: with which they were computed.
-        extractor: whose features were compared.
+        extractor: that computed the features.
         samples: number of fakes.
         real: name of the real data set, or a folder.
         split: of the real data set, which decides the scores as much as its name.

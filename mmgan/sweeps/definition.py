@@ -70,7 +70,7 @@ class Run:
         arm: its name.
         seed: of all draws.
         folder: the run's.
-        log: the file with all that the run says.
+        log: the file with the output of the run.
         words: what follows `mmgan`, but for what to do with a run that is there already.
         config: all settings, flat.
     """
@@ -133,7 +133,7 @@ def word(value: Any) -> str:
 
 
 def check_names(trainer: str, settings: Settings) -> None:
-    """Refuse a setting that the trainer does not have, and those that a sweep gives itself.
+    """Refuse settings that the trainer does not have, and those that the sweep sets itself.
 
     Raises:
         UserError: naming the nearest right one.
