@@ -24,7 +24,7 @@ from benchmarks.table import render
 
 PARTS = (
     *("gan_step", "classifier_step", "mixed_forward", "overhead", "precision", "scaling", "processes"),
-    *("data", "scoring", "score_scaling", "memory", "commands"),
+    *("data", "scoring", "score_scaling", "memory", "commands", "startup"),
 )
 RESULTS = Path(__file__).parent / "results"
 
