@@ -35,9 +35,7 @@ def measure(device: str, quick: bool) -> list[Row]:
         def run(program: str) -> None:
             with tempfile.TemporaryDirectory(dir=folder) as out:
                 command = [sys.executable, "-c", program, f"{out}/run"]
-                subprocess.run(
-                    command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-                )
+                subprocess.run(command, env=environment, check=True, capture_output=True)
 
         timings = alternate({"torch": partial(run, TORCH), "command": partial(run, COMMAND)}, 1 if quick else 7)
     what = "mmgan train-gan --score-every 0, from the command to the first training step"

@@ -22,7 +22,7 @@ DESCRIPTION = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The program. Returns the exit code, as `run_program` has it."""
+    """Run the program. Returns the exit code of `run_program`."""
     return run_program(_main, argv)
 
 

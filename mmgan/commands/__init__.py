@@ -1,1 +1,1 @@
-"""The commands beside the two trainers, each a module with main(argv) -> exit code."""
+"""The commands besides the two trainers, each a module with main(argv) -> exit code."""

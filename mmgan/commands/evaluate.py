@@ -41,7 +41,7 @@ def _parser() -> Parser:
         nargs="+",
         choices=MEASURES,
         default=list(MEASURES),
-        help="what to measure beside error, NLL and calibration",
+        help="what to measure besides error, NLL and calibration",
     )
     parser.add_argument("--json", action="store_true", help="print evaluation.json instead of the table")
     parser.add_argument("--data-root", help="where the data lies, if not where the run found it")

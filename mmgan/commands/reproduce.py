@@ -12,7 +12,7 @@ from mmgan.experiments.catalogue import EXPERIMENTS
 from mmgan.process.program import run_program
 
 DESCRIPTION = """\
-Run experiments of the paper, draw them, and put the paper's numbers beside ours. Each leaves results.json and its
+Run experiments of the paper, draw them, and put the paper's numbers next to ours. Each leaves results.json and its
 figures in OUT/NAME; OUT/comparison.md has a table of all. Runs that were trained before are found and not trained
 again, so an experiment that was stopped goes on where it was.
 """

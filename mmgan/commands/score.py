@@ -28,7 +28,7 @@ def _main(argv: Sequence[str]) -> None:
         raise UserError(f"{target} is a folder of images (no config.yaml): name the real ones with --real FOLDER")
     entry = _score_run(arguments) if is_run else _score_folder(arguments)
     if not entry:
-        return  # of several processes the main one has it
+        return  # only the main process has the scores
 
     from mmgan.gan.scores import one_line
     from mmgan.storage import write_atomically
@@ -73,7 +73,7 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     from accelerate import Accelerator
 
     from mmgan.gan.networks import load_generator, read_gan_config
-    from mmgan.gan.scores import build_scorer, find_weights
+    from mmgan.gan.scores import GanScorer, find_weights, real_images
     from mmgan.runs.data import load_split
     from mmgan.runs.folder import RunFolder
     from mmgan.runs.loading import read_facts
@@ -96,16 +96,9 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     weights = find_weights(score, data)
     trained = load_generator(folder, arguments.checkpoint)
     accelerator = Accelerator()
-    scorer = build_scorer(
-        score,
-        data,
-        load_split(data, "train", accelerator),
-        weights,
-        latent_dim=trained.latent_dim,
-        seed=config.run.seed if arguments.seed is None else arguments.seed,
-        averaged=config.training.ema > 0,
-        accelerator=accelerator,
-    )
+    real = real_images(score, data, load_split(data, "train", accelerator), accelerator)
+    seed, averaged = config.run.seed if arguments.seed is None else arguments.seed, config.training.ema > 0
+    scorer = GanScorer(score, real, weights, data.data_root, trained.latent_dim, seed, averaged, accelerator)
     scorer.prepare()
     changed = read_facts(trained.checkpoint).get("changed", [])
     entry = scorer.entry(trained.network.to(accelerator.device), trained.step)

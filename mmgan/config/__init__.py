@@ -1,1 +1,1 @@
-"""What a run is configured by: frozen dataclasses, read from YAML files and flags. Nothing here imports torch."""
+"""The settings of a run: frozen dataclasses, read from YAML files and flags. Nothing here imports torch."""

@@ -1,4 +1,4 @@
-"""Settings of the classifier trainer. Defaults but for the data are the paper's for CIFAR-10 (Section 5.1, App. C)."""
+"""Settings of the classifier trainer. All defaults but the data's are the paper's for CIFAR-10 (Section 5.1, App. C)."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -31,7 +31,7 @@ class ClassifierDataSettings:
     """Validation and augmentation"""
 
     train_images: int | None = setting(
-        None, "train on so many of the images only, drawn by the seed from those not held out; unset: on all"
+        None, "number of training images, drawn by the seed from those not held out; unset: all"
     )
     validation: int = setting(5000, "training images held out by the seed to choose the best epoch on, 1 or more")
     crop_padding: int = setting(0, "pixels of black around an image before a random crop at its own size")
@@ -59,7 +59,7 @@ class ClassifierNetworkSettings:
     depth: int | None = setting(None, "wideresnet: 6 n + 4 layers; unset: 28")
     widen_factor: int | None = setting(None, "wideresnet: widening factor; unset: 10")
     stem_stride: int = setting(1, "preactresnet, wideresnet: 2 halves the image at once")
-    bias: bool = setting(False, "wideresnet: biased convolutions, as the released code has them")
+    bias: bool = setting(False, "wideresnet: biased convolutions, as in the released code")
     widths: Names = setting(Names("none"), "mlp: units of the hidden layers, as in 1024,1024,2,1024,1024")
     bottleneck: int | None = setting(None, "mlp: the hidden layer, from 1, without nonlinearity and dropout")
     batch_norm: bool = setting(False, "mlp: normalise every hidden layer")
@@ -103,7 +103,7 @@ class ClassifierTrainingSettings:
     gamma: float = setting(0.1, "factor of the learning rate at a milestone")
     label_smoothing: float = setting(0.0, "share of the label that is spread evenly over all classes, in [0, 1)")
     ema: float = setting(
-        0.0, "decay of the weights' exponential average, which is then what is validated and tested; 0: no average"
+        0.0, "decay of the weights' exponential average, which is then validated and tested; 0: no average"
     )
     clip_grad: float = setting(0.0, "largest norm of the gradient; 0: not clipped")
 

@@ -1,4 +1,4 @@
-"""Settings of the GAN trainer. Defaults but for the data are the paper's for CIFAR-10 (Appendix E; Miyato 2018)."""
+"""Settings of the GAN trainer. All defaults but the data's are the paper's for CIFAR-10 (Appendix E; Miyato 2018)."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,10 +21,10 @@ class GanMixSettings:
     per: Literal["example", "batch"] = setting("example", "one lam a row, or one a batch")
     pairs: Names = setting(Names("real-fake,fake-real,fake-fake"), "kinds of pairs, all equally likely")
     mix_label: Literal["paper", "fake"] = setting(
-        "paper", "label of a mixed row: y(lam; x1, x2) of the paper, or always fake as the released code has it"
+        "paper", "label of a mixed row: y(lam; x1, x2) of the paper, or always fake as in the released code"
     )
     mix_weight: float = setting(1.0, "weight of the mixed rows' loss")
-    mix_start: int = setting(0, "generator step from which on rows are mixed")
+    mix_start: int = setting(0, "generator step at which mixing starts")
     mix_every: int = setting(1, "mix in every n-th discriminator step")
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class GanTrainingSettings:
     beta2: float = setting(0.9, "Adam's beta2")
     lr_decay: Literal["linear", "none"] = setting("linear", "the learning rate falls to 0 over --steps, or stays")
     ema: float = setting(
-        0.0, "decay of the generator's exponential average, which is then what is sampled and scored; 0: no average"
+        0.0, "decay of the generator's exponential average, which is then sampled and scored; 0: no average"
     )
     clip_grad: float = setting(0.0, "largest norm of a gradient; 0: not clipped")
     dequantize: bool = setting(True, "add uniform noise of one grey level to real images")
@@ -91,10 +91,8 @@ class GanScoreSettings:
     """Samples and scores"""
 
     sample_every: int = setting(1000, "generator steps between sample grids; 0: none")
-    score_every: int = setting(
-        10_000, "generator steps between scores, which the last step has too; 0: no scores at all"
-    )
-    score_samples: int = setting(50_000, "generated images that are scored")
+    score_every: int = setting(10_000, "generator steps between scores; the last step is scored too; 0: no scores")
+    score_samples: int = setting(50_000, "generated images per score")
     real_split: Literal["train", "test"] = setting("train", "real images that are scored against")
     is_splits: int = setting(10, "splits of the Inception score")
     precision_recall: bool = setting(False, "also precision and recall, on the extractor's features")

@@ -34,21 +34,22 @@ class RunSettings:
 
     out: str | None = setting(None, "run folder; unset: runs/<data>-<layers>-seed<seed>")
     seed: int = setting(0, "all random draws are a function of it")
-    resume: bool = setting(False, "go on from the run folder's newest checkpoint")
+    resume: bool = setting(False, "resume from the run folder's newest checkpoint")
     allow_changed: bool = setting(
-        False, "with --resume: go on under other settings, data, processes or versions, and say so in scores.json"
+        False, "with --resume: accept other settings, data, processes or versions, and say so in scores.json"
     )
     overwrite: bool = setting(False, "replace the run that the run folder holds")
     checkpoint_every: int = setting(1000, "steps (classifier: epochs) between checkpoints; 0: none but the last")
-    keep_checkpoints: int = setting(2, "how many checkpoints are kept, the best one aside")
+    keep_checkpoints: int = setting(2, "how many checkpoints are kept, not counting the best one")
     log_every: int = setting(
-        20, "steps between updates of the progress bar, metrics.jsonl and the tracker, which get every step then"
+        20,
+        "steps between updates of the progress bar, metrics.jsonl and the tracker; no step is left out",
     )
     tracker: Literal["none", "tensorboard", "wandb", "comet_ml", "aim", "mlflow", "clearml"] = setting(
-        "none", "an Accelerate tracker, installed beside mmgan"
+        "none", "an Accelerate tracker; its package must be installed"
     )
     stop_deadline: float = setting(
-        25.0, "seconds in which a run that SIGTERM, SIGINT or SIGUSR1 stops saves and ends; launchers kill after 30"
+        25.0, "seconds that a run stopped by SIGTERM, SIGINT or SIGUSR1 has to save and end; launchers kill after 30"
     )
     skip_non_finite: int = setting(
         0, "training steps that may be skipped because a loss or gradient is not finite; 0: the first one ends the run"

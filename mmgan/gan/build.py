@@ -1,7 +1,5 @@
 """The parts of a GAN run, built from its settings: each group of settings goes only to what needs it."""
 
-from dataclasses import dataclass
-
 from accelerate import Accelerator
 from torch import nn
 
@@ -10,7 +8,7 @@ from mmgan.config.shared import DeviceSettings
 from mmgan.data import Batches, Images, check_dataset_name, make_batches
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy
 from mmgan.gan.networks import build_networks
-from mmgan.gan.scores import GanScorer, build_scorer, find_weights
+from mmgan.gan.scores import GanScorer, find_weights, real_images
 from mmgan.mixing import Mixed
 from mmgan.mixing.policies import RealFakePolicy
 from mmgan.process.accelerator import memory_format
@@ -21,25 +19,12 @@ from mmgan.runs.session import Session
 from mmgan.training.average import make_average
 
 
-@dataclass
-class GanRun:
-    """A run that is ready to begin.
-
-    Attributes:
-        session: its folder and processes.
-        parts: what is trained.
-        images: the training images.
-        scorer: scores the generator, not yet prepared; None: there are no scores.
-    """
-
-    session: Session
-    parts: GanParts
-    images: Images
-    scorer: GanScorer | None
-
-
-def build(config: GanConfig, stop: StopRequests) -> GanRun:
+def build(config: GanConfig, stop: StopRequests) -> tuple[Session, GanParts, Images, GanScorer | None]:
     """Build all parts of a run. Building them is the check of the settings; nothing is written.
+
+    Returns:
+        The run's folder and processes, what is trained, the training images, and what scores the generator (not yet
+        prepared; None: there are no scores).
 
     Raises:
         UserError: for settings that do not go together, a folder that does not fit, data or weights that are absent.
@@ -68,18 +53,10 @@ def build(config: GanConfig, stop: StopRequests) -> GanRun:
     )
     scorer = None
     if score.score_every:
-        scorer = build_scorer(
-            score,
-            data,
-            images,
-            weights,
-            latent_dim=parts.latent_dim,
-            seed=seed,
-            averaged=training.ema > 0,
-            accelerator=accelerator,
-            stop=stop,
-        )
-    return GanRun(session, parts, images, scorer)
+        real = real_images(score, data, images, accelerator)
+        averaged = training.ema > 0
+        scorer = GanScorer(score, real, weights, data.data_root, parts.latent_dim, seed, averaged, accelerator, stop)
+    return session, parts, images, scorer
 
 
 def make_parts(

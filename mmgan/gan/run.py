@@ -41,14 +41,14 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
         TrainingFailed: if a loss or gradient is not finite.
         Stopped: after a step, when asked to; a checkpoint is kept.
     """
-    built, groups = build(config, stop), groups_of(config)
-    session, images = built.session, built.images
+    session, parts, images, scorer = build(config, stop)
+    groups = groups_of(config)
     if session.stops_here(groups):
         return
-    if built.scorer is not None:
-        built.scorer.prepare()
+    if scorer is not None:
+        scorer.prepare()
     resumed = session.begin(
-        built.parts,
+        parts,
         groups,
         total_steps=config.training.steps,
         data_digest=images.digest,
@@ -62,7 +62,7 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
             default_hint(source, config.run, DEFAULT, PAPER),
         ),
     )
-    train(built.parts, built.scorer, session, config.mix, config.training, config.score, resumed=resumed)
+    train(parts, scorer, session, config.mix, config.training, config.score, resumed=resumed)
     from mmgan.report import write_report  # here, so that training does not wait for matplotlib
 
     session.end(write_report, lambda: summary(session.folder, config.mix, config.training.steps, config.run.seed))

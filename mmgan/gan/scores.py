@@ -54,40 +54,13 @@ def find_weights(score: GanScoreSettings, data: DataSettings) -> Path | None:
     return None
 
 
-def build_scorer(
-    score: GanScoreSettings,
-    data: DataSettings,
-    images: Images,
-    weights: Path | None,
-    *,
-    latent_dim: int,
-    seed: int,
-    averaged: bool,
-    accelerator: Accelerator,
-    stop: StopRequests | None = None,
-) -> "GanScorer":
-    """The scorer of a generator, checked but not yet prepared.
-
-    Args:
-        score: how it scores.
-        data: where the real images lie.
-        images: the training images; they are used where scores compare with the training split.
-        weights: as `find_weights` returned it.
-        latent_dim: dimensions of the generator's input.
-        seed: of the latents.
-        averaged: whether the generator is an average; it stands next to the scores.
-        accelerator: the run's.
-        stop: ends scoring when signals ask for it; None: nothing does.
+def real_images(score: GanScoreSettings, data: DataSettings, images: Images, accelerator: Accelerator) -> Images:
+    """The split that scores compare with; `images` is the training split.
 
     Raises:
-        UserError: if there is no such split, or it has too few images for these scores.
+        UserError: if there is no such split.
     """
-    real = images if score.real_split == images.split else load_split(data, score.real_split, accelerator)
-    settings = ScoreSettings(splits=score.is_splits, prc=score.precision_recall)
-    settings.check(score.score_samples, len(real))
-    return GanScorer(
-        score.score_samples, settings, real, weights, data.data_root, latent_dim, seed, averaged, accelerator, stop
-    )
+    return images if score.real_split == images.split else load_split(data, score.real_split, accelerator)
 
 
 @dataclass
@@ -95,23 +68,24 @@ class GanScorer:
     """Scores a generator on all processes and notes the result in the run folder.
 
     Attributes:
-        samples: how many images are generated and scored.
-        settings: which scores are computed.
+        wanted: how many images are generated, and which scores are computed.
         real: the images that they are compared with.
-        weights: the Inception's file; None: the judge of this data is the extractor.
+        weights: as `find_weights` returned it.
         data_root: where the judge finds its training images.
         latent_dim: dimensions of the generator's input.
         seed: of the latents.
-        averaged: whether the generator is an average.
+        averaged: whether the generator is an average; it stands next to the scores.
         accelerator: the run's.
-        stop: what signals ask for; None: nobody listens.
+        stop: ends scoring when signals ask for it; None: nothing does.
         extractor: set by `prepare`.
         reference: the features of the real images, set by `prepare`, on the main process alone.
         line: the last scores in words.
+
+    Raises:
+        UserError: if there are too few images for these scores.
     """
 
-    samples: int
-    settings: ScoreSettings
+    wanted: GanScoreSettings
     real: Images
     weights: Path | None
     data_root: str
@@ -119,10 +93,14 @@ class GanScorer:
     seed: int
     averaged: bool
     accelerator: Accelerator
-    stop: StopRequests | None
+    stop: StopRequests | None = None
     extractor: Extractor = field(init=False)
     reference: Reference | None = field(init=False)
     line: str = ""
+
+    def __post_init__(self) -> None:
+        self.settings = ScoreSettings(splits=self.wanted.is_splits, prc=self.wanted.precision_recall)
+        self.settings.check(self.wanted.score_samples, len(self.real))
 
     def prepare(self) -> None:
         """Load the extractor, or train it on first need, and compute the features of the real images."""
@@ -182,7 +160,7 @@ class GanScorer:
             processes = replace(processes, gather=partial(self.stop.gather, processes.gather))
         fakes, reason = None, None
         try:
-            fakes = extract(source, self.samples, self.extractor, processes, what="samples")
+            fakes = extract(source, self.wanted.score_samples, self.extractor, processes, what="samples")
         except NonFiniteSamples as error:
             reason = str(error)
         if self.reference is None:
@@ -191,7 +169,7 @@ class GanScorer:
             None if fakes is None else score_features(fakes, self.reference, self.settings),
             self.settings,
             self.extractor,
-            samples=self.samples,
+            samples=self.wanted.score_samples,
             real=self.real.name,
             split=self.real.split,
             reals=len(self.real),

@@ -1,4 +1,4 @@
-"""A training that one process does while others wait for it."""
+"""A training that one process runs while others wait for it."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 class Alone:
-    """What a training loop asks of an Accelerator, for this process by itself, in full precision.
+    """The part of an Accelerator that a training loop uses, for this process alone, in full precision.
 
-    Accelerate's own state is one for the whole program: where that is a run of several processes, an Accelerator
-    cannot be had whose sums do not wait for the others.
+    Accelerate keeps one state for the whole program. In a run of several processes, an Accelerator whose sums do not
+    wait for the other processes is not available.
     """
 
     process_index = 0

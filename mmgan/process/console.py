@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: a progress bar, and lines above it."""
+"""The terminal output of a run: a progress bar, and lines above it."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ def show_config(values: dict[str, Any], accelerator: "Accelerator") -> None:
 
 
 class Console:
-    """A progress bar over steps with losses and images/s, and lines above it; the main process alone speaks."""
+    """A progress bar over steps with losses and images/s, and lines above it; only the main process prints."""
 
     def __init__(self, accelerator: "Accelerator", total: int, start: int, unit: str = "step") -> None:
         from tqdm.auto import tqdm

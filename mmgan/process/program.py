@@ -1,4 +1,4 @@
-"""What every command shares: user errors in one line, and exit codes."""
+"""What all commands share: user errors in one line, and exit codes."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ INTERRUPTED = 130
 
 
 def run_program(main: Callable[[Sequence[str]], None], argv: Sequence[str] | None) -> int:
-    """main(argv), with the errors that are the user's to mend told in one line.
+    """Run main(argv) and print user errors in one line.
 
     Returns:
         The exit code: 0, 2 for bad input, 1 for a training that failed or a file that could not be written; 143, 130 or
@@ -33,6 +33,6 @@ def run_program(main: Callable[[Sequence[str]], None], argv: Sequence[str] | Non
 
 
 def _tell(error: Exception, code: int) -> int:
-    if os.environ.get("RANK", "0") == "0":  # every process meets the same error; one tells it
+    if os.environ.get("RANK", "0") == "0":  # every process gets the same error; one prints it
         print(f"error: {error}", file=sys.stderr)
     return code

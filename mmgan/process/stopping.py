@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop, and how its processes agree on the step after which they do."""
+"""Signals that ask a run to stop, and how its processes agree on the step after which they stop."""
 
 import contextlib
 import os
@@ -31,14 +31,14 @@ LAUNCHED = ("TORCHELASTIC_RUN_ID", "ACCELERATE_MIXED_PRECISION")
 class StopRequests:
     """While the block runs, SIGTERM, SIGINT and SIGUSR1 ask the run to stop at the next step, and do nothing else.
 
-    A thread waits for them, so that they are heard while the main thread sits in a collective that never returns.
-    What it does then:
+    A thread waits for them, so that they are heard even while the main thread waits in a collective that never
+    returns. Then:
 
     * before `share` was called there is nothing to save: the process exits at once;
-    * after that it leaves the run `deadline` seconds to save and to end, and exits then whatever the run is at.
+    * after that the run has `deadline` seconds to save and to end; then the process exits in any case.
 
     A launcher that dies counts as SIGTERM: `accelerate launch` of one process does not pass signals on, and dies of
-    them. Further signals change nothing. Main thread only, as Python has it for signal handlers.
+    them. Further signals change nothing. Main thread only, because Python allows signal handlers only there.
 
     Args:
         deadline: seconds.

@@ -1,8 +1,8 @@
 """Checkpoints: a folder each, whole or not there.
 
-A checkpoint is written into a folder beside its place, every file flushed, its manifest (the SHA-256 of every file)
-last, and then renamed; the parent folder is flushed before anything older goes. Weights are safetensors; the rest loads
-with weights_only=True, so that loading a run never executes code from it.
+A checkpoint is written into a folder next to its place: every file is flushed, the manifest (the SHA-256 of every file)
+last. Then the folder is renamed, and its parent is flushed before anything older is removed. Weights are safetensors;
+the rest loads with weights_only=True, so that loading a run never executes code from it.
 """
 
 import io
@@ -27,7 +27,7 @@ NUMBERED = re.compile(r"step-(\d{8,})")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is saved of a training state.
+    """The saved part of a training.
 
     Attributes:
         networks: a file name's stem -> the module whose state dict it holds.
@@ -45,12 +45,12 @@ def step_name(step: int) -> str:
 
 
 def save_checkpoint(folder: Path, name: str, checkpoint: Checkpoint) -> Path:
-    """Write `folder/name`; one that stands there is replaced only when the new one is whole.
+    """Write `folder/name`; an older one there is replaced only when the new one is whole.
 
-    Each file is made in memory first, so that its digest is of what was meant and not of what a disk made of it.
+    Each file is made in memory first, so that its digest is of the content that was meant, not of the content on disk.
 
     Raises:
-        StorageFailed: if it cannot be written; what stood there still stands.
+        StorageFailed: if it cannot be written; the older one still stands.
     """
     place, part, old = folder / name, folder / f".{name}.part", folder / f".{name}.old"
     with storing(place):
@@ -99,7 +99,7 @@ def recover_checkpoints(folder: Path) -> None:
 def prune_checkpoints(folder: Path, keep: int, step: int) -> None:
     """Remove all but the newest `keep` numbered checkpoints up to `step`.
 
-    Later ones are what a resumed run could not trust: they must not count, or they would push out good ones.
+    A resumed run could not trust later ones. They do not count, or they would push out good ones.
 
     Raises:
         StorageFailed: if one cannot be removed.

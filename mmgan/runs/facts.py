@@ -1,4 +1,4 @@
-"""What a run must not change under way: kept with each checkpoint and compared on resume."""
+"""The conditions that a run must not change: saved with each checkpoint and compared on resume."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from mmgan.errors import UserError
 
 
 def run_facts(groups: Sequence[Any], *, seed: int, data_digest: str, processes: int) -> dict[str, Any]:
-    """The settings in these groups and what else decides the numbers, as plain values.
+    """The settings in these groups and everything else that decides the numbers, as plain values.
 
     Args:
         groups: the configuration's groups that training depends on.
@@ -27,8 +27,8 @@ def run_facts(groups: Sequence[Any], *, seed: int, data_digest: str, processes: 
 
 
 IRRELEVANT = ("data_root", "download", "score_every", "sample_every", "inception_weights")
-"""Settings that may change: where data lies and how often a run is watched. Of data the digest matters, and a score
-stands beside the digest of the weights that it was made with."""
+"""Settings that may change: where data lies and how often a run is watched. The digest of the data counts, and a score
+stands next to the digest of the weights that made it."""
 
 NAMES = {
     "data_digest": "the data's digest",
@@ -39,7 +39,7 @@ NAMES = {
 
 
 def list_changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Every difference between the conditions a checkpoint was made under and those of now, a line each."""
+    """Every difference between the conditions of a checkpoint and those of now, one line each."""
     before, after = _plain(saved), _plain(now)
     return [
         f"{NAMES.get(key, key)} was {before.get(key)}, is {after.get(key)}"
@@ -49,15 +49,15 @@ def list_changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def refuse_changes(changes: Sequence[str]) -> None:
-    """Refuse to go on with a run under other conditions than it was started with.
+    """Refuse to resume a run under conditions other than those of its start.
 
     Raises:
         UserError: listing every difference, if there is one.
     """
     if changes:
         raise UserError(
-            f"the run cannot be resumed with other settings: {'; '.join(changes)}; go on all the same with"
-            " --allow-changed, which is then said in scores.json"
+            f"the run cannot be resumed with other settings: {'; '.join(changes)}; to resume it anyway, add"
+            " --allow-changed, which scores.json then says"
         )
 
 

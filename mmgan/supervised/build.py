@@ -46,23 +46,11 @@ class ClassifierData:
     digest: str
 
 
-@dataclass
-class ClassifierRun:
-    """A run that is ready to begin.
-
-    Attributes:
-        session: its folder and processes.
-        parts: what is trained.
-        data: the images.
-    """
-
-    session: Session
-    parts: ClassifierParts
-    data: ClassifierData
-
-
-def build(config: ClassifierConfig, stop: StopRequests) -> ClassifierRun:
+def build(config: ClassifierConfig, stop: StopRequests) -> tuple[Session, ClassifierParts, ClassifierData]:
     """Build all parts of a run. Building them is the check of the settings; nothing is written.
+
+    Returns:
+        The run's folder and processes, what is trained, and the images.
 
     Raises:
         UserError: for settings that do not go together, a folder that does not fit, or data that is absent.
@@ -93,7 +81,7 @@ def build(config: ClassifierConfig, stop: StopRequests) -> ClassifierRun:
     size = images.pixels.shape[-1]
     if config.examples.cutout > size or config.examples.crop_padding >= size:
         raise UserError(f"--cutout and --crop-padding must be smaller than the images, which have {size} pixels a side")
-    return ClassifierRun(session, parts, data)
+    return session, parts, data
 
 
 def read_data(

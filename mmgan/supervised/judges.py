@@ -2,7 +2,7 @@
 
 A judge is this project's own network, trained by its own loop with the paper's mixing (layers 1, 2 and pixel, alpha 2).
 Scores on its features compare runs that were judged by the same one, and nothing else: its name and the digest of its
-weights stand beside every score.
+weights stand next to every score.
 """
 
 import hashlib
@@ -140,7 +140,7 @@ def _key(images: Images, settings: ClassifierTrainingSettings) -> str:
 
 
 def _train(network: nn.Module, images: Images, settings: ClassifierTrainingSettings) -> None:
-    """On the CPU, with a fixed number of threads: a cache that was filled beside a GPU serves without one."""
+    """On the CPU, with a fixed number of threads: a machine with a GPU and one without fill the cache alike."""
     mixed = Mixed(network, MIX.mix.items)
     batches = make_batches(images, settings.batch_size, seed=SEED)
     optimizer = make_optimizer(mixed, settings)

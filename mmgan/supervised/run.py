@@ -40,8 +40,8 @@ def run_classifier(config: ClassifierConfig, source: str | None, stop: StopReque
         TrainingFailed: if a loss, gradient or logit is not finite.
         Stopped: after a step, when asked to; a checkpoint is kept.
     """
-    built, groups = build(config, stop), groups_of(config)
-    session, parts, data = built.session, built.parts, built.data
+    session, parts, data = build(config, stop)
+    groups = groups_of(config)
     if session.stops_here(groups):
         return
     images, epoch = data.training, parts.batches.steps_per_epoch
@@ -131,7 +131,7 @@ class Validation:
     parts: ClassifierParts
     images: Images
     session: Session
-    best: tuple[float, float] | None = None  # error, then NLL; of equals the first
+    best: tuple[float, float] | None = None  # error, then NLL; the earlier epoch wins a tie
 
     def __call__(self, step: int) -> dict[str, float]:
         session, epoch = self.session, step // self.parts.batches.steps_per_epoch
@@ -172,7 +172,7 @@ def classifier(parts: ClassifierParts, accelerator: Accelerator, checkpoint: Pat
 
 
 def best_so_far(folder: RunFolder) -> tuple[tuple[float, float] | None, str | None]:
-    """Lowest validation error, and of equals the lowest NLL, in metrics.jsonl; or None and why the weights of that
+    """Lowest validation error in metrics.jsonl, and its NLL (the lowest on a tie); or None and why the weights of that
     epoch are not available."""
     best = folder.checkpoints / "best"
     rows = [row for row in folder.read_metrics() if "val_nll" in row]

@@ -1,11 +1,11 @@
 """No number that is not finite reaches a weight, an optimizer's state or a running statistic.
 
-Nothing here waits for the device: whether an update is bad stays a tensor there, and the optimizer, which is a fused
-one, leaves everything as it is where that tensor says so. The host reads what happened with the losses, every so many
-steps (`mmgan.training.metrics`).
+Nothing here waits for the device. Whether an update is bad stays a tensor on the device. The optimizer is a fused one
+and changes nothing where that tensor says so. The host reads what happened together with the losses, every few steps
+(`mmgan.training.metrics`).
 
-No communication is added either. A process whose loss is not finite makes its gradients NaN; their average over
-processes, which all processes have, is NaN then, so that all judge the update alike.
+Nothing is communicated either. A process whose loss is not finite makes its gradients NaN. Their average over processes
+is then NaN on all of them, so that all skip the update.
 """
 
 from collections.abc import Iterable
@@ -25,13 +25,13 @@ INFINITY = float("inf")
 class Guard:
     """A network's updates by its optimizer; at most one in flight.
 
-    With fp16 torch's GradScaler leaves updates out by itself: gradients that overflow at one loss scale are nothing to
-    stop for, and are not counted in `local`. Losses are watched all the same.
+    With fp16 torch's GradScaler skips updates by itself. Gradients that overflow at one loss scale are no reason to
+    stop and are not counted in `local`. Losses are watched in any case.
 
     Attributes:
-        name: the network's, as messages have it.
+        name: the network's, in messages.
         local: how many updates since `clear` had gradients that are not finite on this process.
-        skipped: how many updates since `clear` were left out, on all processes alike.
+        skipped: how many updates since `clear` were skipped, the same on all processes.
 
     Args:
         name: the network's.
@@ -47,14 +47,14 @@ class Guard:
         self.name, self.optimizer, self.accelerator, self.clip = name, optimizer, accelerator, clip
         self.parameters = list(network.parameters())
         self.local, self.skipped = (torch.zeros((), device=accelerator.device) for _ in range(2))
-        # What DDP is about to average is seen nowhere else: afterwards all processes have the same.
+        # Only this hook sees a process's own gradients: after DDP has averaged, all processes have the same.
         self._unshared: Tensor | None = None
         if isinstance(network, DistributedDataParallel):
             self._unshared = torch.zeros((), dtype=torch.bool, device=accelerator.device)
             network.register_comm_hook(self._unshared, _note_and_average)
 
     def update(self, loss: Float[Tensor, ""]) -> None:
-        """Gradients of the loss, and the optimizer's step if the loss and they are finite on all processes."""
+        """Compute gradients, and step the optimizer if loss and gradients are finite on all processes."""
         # Times 1 where the loss is finite, which changes no bit; times NaN where it is not.
         self.accelerator.backward(loss * (loss.detach() * 0 + 1))
         bad = ~_are_finite(p.grad for p in self.parameters if p.grad is not None)
@@ -64,7 +64,7 @@ class Guard:
         if self.clip:
             self.accelerator.clip_grad_norm_(self.parameters, self.clip)
         if self.accelerator.scaler is None:
-            # What torch's GradScaler tells a fused optimizer by: with 1 it leaves weights and state as they are.
+            # GradScaler's way to tell a fused optimizer: with 1 it leaves weights and state as they are.
             plain: Any = getattr(self.optimizer, "optimizer", self.optimizer)
             plain.grad_scale, plain.found_inf = None, bad.float()
             self.local += local
@@ -78,7 +78,7 @@ class Guard:
 
 
 class RunningStatistics:
-    """The buffers that a forward in training mode changes by what flows through: those of BatchNorm and its like."""
+    """The buffers that a forward in training mode changes, such as those of BatchNorm."""
 
     def __init__(self, networks: Iterable[nn.Module]) -> None:
         # Not those of parametrizations: a spectral norm's vectors depend on the weights alone.
@@ -91,7 +91,7 @@ class RunningStatistics:
         self.kept = [buffer.clone() for buffer in self.buffers]
 
     def keep(self) -> None:
-        """Remember the values of now."""
+        """Remember the current values."""
         if self.buffers:
             torch._foreach_copy_(self.kept, self.buffers)
 
@@ -110,6 +110,6 @@ def _note_and_average(
     unshared: Tensor,
     bucket: dist.GradBucket,  # type: ignore[name-defined]
 ) -> torch.futures.Future[Tensor]:
-    """A communication hook of DDP: note whether a bucket holds what is not finite, then average as DDP does."""
+    """A communication hook of DDP: note whether a bucket holds NaN or infinity, then average as DDP does."""
     unshared.logical_or_(~torch.linalg.vector_norm(bucket.buffer(), INFINITY).isfinite())
     return allreduce_hook(dist.group.WORLD, bucket)  # type: ignore[arg-type]

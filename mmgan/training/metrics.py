@@ -1,4 +1,4 @@
-"""Losses of every step, read from the device once in a while, and what is done when one is not finite."""
+"""Losses of every step, read from the device every few steps, and the end of a training when one is not finite."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from mmgan.errors import TrainingFailed
 from mmgan.training.guard import Guard
 
 LEAST_SCALE = 2.0**-14
-"""fp16: a loss scale below this means that gradients overflow whatever it is."""
+"""fp16: below this loss scale, gradients overflow at every scale."""
 
 
 class Metrics:
@@ -41,7 +41,7 @@ class Metrics:
         self.names: list[str] = []
 
     def add(self, facts: dict[str, Any], losses: dict[str, Tensor]) -> None:
-        """Note one step: `facts` are plain values ("step" among them), `losses` scalars on the device."""
+        """Add one step: `facts` are plain values ("step" among them), `losses` scalars on the device."""
         self.names = list(losses)
         self.facts.append(facts)
         guarded = [count for guard in self.guards for count in (guard.local, guard.skipped)]
@@ -50,11 +50,11 @@ class Metrics:
             guard.clear()
 
     def flush(self) -> None:
-        """Hand on the steps since the last flush. All processes must call it.
+        """Pass on the steps since the last flush. All processes must call it.
 
         Raises:
-            TrainingFailed: if a loss or gradient was not finite once more than may be skipped; the message names the
-                step, the term and the process. The steps before it are handed on.
+            TrainingFailed: if more steps than may be skipped had a loss or gradient that is not finite; the message
+                names the step, the term and the process. The steps before it are passed on.
         """
         if not self.values:
             return
