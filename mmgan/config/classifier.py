@@ -1,4 +1,4 @@
-"""Settings of the classifier trainer. Except for the data's, the defaults are the paper's for CIFAR-10 (Section 5.1)."""
+"""Settings of the classifier trainer. Except for the data, defaults are the paper's for CIFAR-10 (Sec. 5.1, App. C)."""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Settings of the GAN trainer. Except for the data's, the defaults are the paper's for CIFAR-10 (Appendix E; Miyato 2018)."""
+"""Settings of the GAN trainer. Except for the data, defaults are the paper's for CIFAR-10 (App. E; Miyato 2018)."""
 
 from dataclasses import dataclass, field
 from typing import Literal
