@@ -18,6 +18,11 @@ REAL_DATA = ("bottleneck", "spectra", "factors")
 LARGEST_FIGURE = 150_000
 
 
+@pytest.fixture(autouse=True)
+def _forked(forked_runs: None) -> None:
+    """The runs and evaluations of an experiment are forks."""
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained runs, shared as the experiments share them."""

@@ -14,7 +14,7 @@ from tests.support.small_runs import CLASSIFIER, GAN, UNSCORED
 
 
 @pytest.fixture(scope="module")
-def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def half(tmp_path_factory: pytest.TempPathFactory, judge_cache: Path) -> Path:
     """A run that was killed before its score of step 6."""
     out = tmp_path_factory.mktemp("half") / "run"
     done = run_one(Job("gan", [*GAN, "--score-every", "6", "--out", str(out)], stop_at=4))

@@ -1,13 +1,9 @@
 """A run that was killed and resumed ends bitwise as one that was not: inside and at the end of an epoch, with one
 process and with two, both trainers, with and without scores."""
 
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from PIL import Image
 
@@ -15,8 +11,6 @@ from mmgan.runs.folder import RunFolder
 from tests.support.compare import assert_same_run
 from tests.support.forks import Job, run_all, run_one
 from tests.support.small_runs import CLASSIFIER, GAN, UNSCORED
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +57,7 @@ def test_at_the_end_of_an_epoch_and_inside_one(
         assert_same_run(whole, out, scored=program == "classifier")
 
 
+@pytest.mark.usefixtures("judge_cache")
 def test_killed_between_a_checkpoint_and_its_score(tmp_path: Path) -> None:
     """Also where that checkpoint is the last one, and where the better weights were being put in place."""
     flags = [*GAN, "--score-every", "2", "--keep-checkpoints", "9"]
@@ -95,29 +90,3 @@ def test_a_best_epoch_that_is_damaged_is_chosen_anew(tmp_path: Path) -> None:
     assert resumed.code == 0, resumed.err
     assert f"the best epoch is chosen anew from here: {out}/checkpoints/best: its manifest.json" in resumed.out
     assert RunFolder(out).read_scores()["best"]["epoch"] == 2
-
-
-def test_two_launched_processes_killed_and_resumed(tmp_path: Path) -> None:
-    """The command as a user gives it; kill -9 to all its processes at once."""
-    flags = [*UNSCORED, "--sample-every", "0", "--log-every", "1", "--steps", "100", "--checkpoint-every", "5"]
-    whole, out = tmp_path / "whole/run", tmp_path / "killed/run"
-    assert run_one(Job("gan", [*flags, "--out", str(whole)], processes=2)).code == 0
-
-    def command(*more: str) -> list[str]:
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-        environment = ["env", "ACCELERATE_USE_CPU=1", "OMP_NUM_THREADS=1"]
-        return [*environment, *launcher, str(ROOT / "mmgan/train_gan.py"), *flags, "--out", str(out), *more]
-
-    with (tmp_path / "log").open("w") as log, subprocess.Popen(command(), stdout=log, stderr=log) as launched:
-        process, deadline = psutil.Process(launched.pid), time.monotonic() + 120
-        while not (out / "checkpoints/step-00000010").is_dir() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        for one in [process, *process.children(recursive=True)]:
-            one.kill()
-    steps = [path.name for path in (out / "checkpoints").glob("step-*")]
-    assert steps, (tmp_path / "log").read_text()
-    assert "step-00000100" not in steps
-    done = subprocess.run(command("--resume"), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert f"resumed from {out}/checkpoints/step-" in done.stdout
-    assert_same_run(whole, out, scored=False)

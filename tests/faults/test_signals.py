@@ -20,6 +20,7 @@ import mmgan.train_gan
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import find_fault
 from tests.support.compare import assert_same_run
+from tests.support.forks import Job, run_one
 from tests.support.launches import ALONE, TWO, launch
 from tests.support.small_runs import CLASSIFIER, GAN, UNSCORED
 from tests.support.two_ranks import untrained_judge
@@ -146,25 +147,32 @@ def test_a_signal_during_saving(whole: Path, tmp_path: Path, monkeypatch: pytest
     assert_same_run(whole, tmp_path / "run", scored=False)
 
 
-@pytest.mark.parametrize(
-    ("number", "to", "code"),
-    [
-        (signal.SIGUSR1, "rank 0", 0),
-        (signal.SIGINT, "rank 1", 1),  # a launcher's own code for ranks that ended with another than 0
-        (signal.SIGTERM, "launcher", 1),
-    ],
-)
-def test_two_processes_stop_together(number: signal.Signals, to: str, code: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "rank"), [(signal.SIGUSR1, 0), (signal.SIGINT, 1)])
+def test_two_processes_stop_together(number: signal.Signals, rank: int, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    job = Job("gan", [*ENDLESS, "--out", str(out)], processes=2, fault=number.name, fault_rank=rank)
+    done = run_one(job)
+    assert done.codes == [dict(CODES)[number]] * 2, done.err
+    assert_both_stopped(out, number, done.out)
+
+
+@pytest.mark.slow(10)
+def test_two_processes_stop_when_their_launcher_is_asked(tmp_path: Path) -> None:
     out = tmp_path / "run"
     with launch(TWO, "mmgan/train_gan.py", *ENDLESS, "--out", str(out), log=tmp_path / "log") as job:
         job.wait_for(out / "metrics.jsonl", 3)
-        os.kill(job.process.pid if to == "launcher" else job.rank(int(to[-1])), number)
-        assert job.end() == code
-        step = saved_step(out)
-        assert f"stopped by {number.name} after step {step}, exit code {dict(CODES)[number]}: " in job.said()
-        assert json.loads((out / f"checkpoints/step-{step:08d}/state.json").read_text())["processes"] == 2
+        os.kill(job.process.pid, signal.SIGTERM)
+        assert job.end() == 1  # a launcher's own code for ranks that ended with another than 0
+        assert_both_stopped(out, signal.SIGTERM, job.said())
 
 
+def assert_both_stopped(out: Path, number: signal.Signals, said: str) -> None:
+    step = saved_step(out)
+    assert f"stopped by {number.name} after step {step}, exit code {dict(CODES)[number]}: " in said
+    assert json.loads((out / f"checkpoints/step-{step:08d}/state.json").read_text())["processes"] == 2
+
+
+@pytest.mark.slow(6)
 def test_a_launcher_of_one_process_leaves_nothing_behind(tmp_path: Path) -> None:
     """It dies of the signal and does not pass it on; its child notices."""
     out = tmp_path / "run"
@@ -179,25 +187,15 @@ def test_the_deadline_ends_a_step_that_never_does(tmp_path: Path) -> None:
     """Rank 1 sits in its step, rank 0 in a collective that waits for it; both were asked to stop."""
     out = tmp_path / "run"
     flags = [*UNSCORED, "--log-every", "1", "--checkpoint-every", "1", "--stop-deadline", "2", "--out", str(out)]
-    with launch(TWO, "-m", "tests.support.program", "hang-in-step", "gan", *flags, log=tmp_path / "log") as job:
-        job.wait_for(job.log, 1)
-        while "hanging in step" not in job.said():
-            time.sleep(0.1)
-            assert job.process.poll() is None
-        asked = time.monotonic()
-        os.kill(job.process.pid, signal.SIGTERM)
-        assert job.end() == 1
-        assert time.monotonic() - asked < 25  # not by the launcher's SIGKILL after 30 s
-        assert "--stop-deadline 2 s have passed; the last checkpoint stands" in job.said()
-        assert saved_step(out) == 1
+    done = run_one(Job("gan", flags, processes=2, fault="hang in step", fault_rank=1))
+    assert done.codes == [143, 143]
+    assert "--stop-deadline 2 s have passed; the last checkpoint stands" in done.err
+    assert saved_step(out) == 1
 
 
 def test_before_the_first_step_there_is_nothing_to_save(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    words = ["-m", "tests.support.program", "hang-in-loading", "gan", *UNSCORED, "--out", str(out)]
-    with launch([ALONE[0]], *words, log=tmp_path / "log") as job:
-        job.wait_for(job.log, 1)
-        os.kill(job.process.pid, signal.SIGINT)
-        assert job.end() == 130
-        assert "stopped by SIGINT before the first step: there is nothing to save" in job.said()
-        assert not out.exists()
+    done = run_one(Job("gan", [*UNSCORED, "--out", str(out)], fault="hang in loading"))
+    assert done.code == 130
+    assert "stopped by SIGINT before the first step: there is nothing to save" in done.err
+    assert not out.exists()

@@ -203,7 +203,7 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
 def test_a_disk_that_is_really_full(mounted: Path):
     out = mounted / "run"
-    flags = [*UNSCORED, "--keep-checkpoints", "9", "--sample-every", "0", "--checkpoint-every", "1", "--steps", "40"]
+    flags = [*UNSCORED, "--keep-checkpoints", "40", "--sample-every", "0", "--checkpoint-every", "1", "--steps", "40"]
     full = run_one(Job("gan", [*flags, "--out", str(out)]))
     assert full.code == 1
     assert "cannot be written (No space left on device)" in full.error

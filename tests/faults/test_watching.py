@@ -51,6 +51,7 @@ def test_a_classifier_in_two_processes(runs: Path) -> None:
 
 
 @pytest.mark.parametrize("watched", [["--log-every", "1"], ["--log-every", "5", "--tracker", "tensorboard"]])
+@pytest.mark.usefixtures("blank")
 def test_a_classifier_alone(watched: list[str], tmp_path: Path) -> None:
     """The GAN alone: tests/gan/test_runs.py."""
     for name, flags in (("quiet", ["--log-every", "1000", "--checkpoint-every", "0"]), ("busy", watched)):

@@ -1,4 +1,4 @@
-"""A GAN run small enough for tests, and one cache for the judge that scores it."""
+"""A GAN run small enough for tests."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,15 +15,9 @@ TINY = [
 """Flags of a run on digits whose steps take milliseconds."""
 
 
-@pytest.fixture(scope="session")
-def judge_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the digits judge is trained once for all tests."""
-    return tmp_path_factory.mktemp("judge-cache")
-
-
 @pytest.fixture(autouse=True)
-def _cache(judge_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MMGAN_CACHE", str(judge_cache))
+def _shared(judge_cache: Path, blank: None) -> None:
+    """The judge that scores, and charts that nobody looks at."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,4 @@
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +8,7 @@ from mmgan.errors import UserError
 from mmgan.scoring import ALONE, Features, NonFiniteSamples, Processes, extract
 from mmgan.scoring.sharding import CHUNK
 from tests.support import score_in_processes
+from tests.support.forks import Job, run_one
 from tests.support.ranks import on_ranks
 from tests.support.scoring_images import from_tensor, smooth_images, tiny_extractor
 
@@ -74,18 +71,9 @@ def test_no_images_are_refused() -> None:
 
 
 def test_real_processes_agree_bitwise() -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "-m", "tests.support.score_in_processes"],
-        cwd=Path(__file__).parents[2],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    done = run_one(Job("tests.support.score_in_processes", [], processes=2))
+    assert done.codes == [0, 0], done.err
+    (line,) = [line for line in done.out.splitlines() if line.startswith("{")]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -19,6 +19,11 @@ def _fresh_accelerate() -> None:
     GradientState._reset_state()
 
 
+@pytest.fixture(autouse=True)
+def _blank(blank: None) -> None:
+    """Charts that nobody looks at are not drawn."""
+
+
 @pytest.fixture
 def train() -> Train:
     """train(folder, *flags) -> exit code of the tiny run."""

@@ -1,10 +1,7 @@
 """Runs through the command: what is left behind, every arm, resuming, two processes, evaluation."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,10 +18,10 @@ from mmgan.runs.folder import RunFolder
 from mmgan.supervised.held_out import held_out_result
 from mmgan.supervised.networks import load_classifier
 from mmgan.train_classifier import main
+from tests.support.forks import Job, run_one
 from tests.support.tiny_run import TINY
 
 Train = Callable[..., int]
-SCRIPT = Path(__file__).parents[2] / "mmgan" / "train_classifier.py"
 
 
 @pytest.mark.parametrize(
@@ -124,17 +121,9 @@ def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
     flags = [
         *("--image-size", "8", "--widen-factor", "1", "--epochs", "1", "--batch-size", "400", "--validation", "301")
     ]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(SCRIPT)),
-            *("--out", str(folder.path), "--mix", "1,2", "--detach", "--no-channels-last", *flags),
-        ],
-        env={**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+    flags += ["--out", str(folder.path), "--mix", "1,2", "--detach", "--no-channels-last"]
+    done = run_one(Job("classifier", flags, processes=2))
+    assert done.codes == [0, 0], done.err
     trained = load_classifier(folder, "last", 10)
     assert trained.facts["processes"] == 2
     test = load_images("digits", "unused", split="test", image_size=8)

@@ -1,7 +1,10 @@
 """Many runs of the real programs, each a process of its own that may be killed at one of its writes.
 
-One Python imports what the programs need and forks for each job of `run_all(jobs)`: a run costs what its steps cost. A
-write point is an audit event of the interpreter (a file opened to be written, a rename, a folder made or removed, a
+One Python imports what the programs need and forks for each job: a run costs what its steps cost. `run_all(jobs)` runs
+trainers to their end; `ForkedPopen` stands in for `subprocess.Popen` where a test's subject starts `python -m mmgan`.
+Charts are drawn blank: what draws them has tests of its own.
+
+A write point is an audit event of the interpreter (a file opened to be written, a rename, a folder made or removed, a
 file removed) inside the run's folder; the process is killed, by SIGKILL, just before the n-th. With "tear" it is killed
 in the middle of the n-th file's content instead.
 """
@@ -15,11 +18,17 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from tests.support.faults import FAULTS
+from tests.support.preload import preload
+
+PROGRAMS = {"gan": "mmgan.train_gan", "classifier": "mmgan.train_classifier", "mmgan": "mmgan.__main__"}
 CHANGES = ("os.rename", "os.mkdir", "os.rmdir", "os.remove")
 
 
@@ -28,7 +37,7 @@ class Job:
     """One run.
 
     Attributes:
-        program: "gan" or "classifier".
+        program: "gan", "classifier", "mmgan" for a command of `python -m mmgan`, or a module that has main(argv).
         argv: its flags.
         inside: writes count that have this in their path.
         kill_at: the write point before which it is killed, from 0; None: it runs to its end.
@@ -37,6 +46,8 @@ class Job:
         version: what the run takes for mmgan's version.
         stop_at: a step after which the process saves a checkpoint and is killed, wherever in an epoch that is.
         processes: how many share the run, as torchrun starts them.
+        fault: one of tests.support.faults, by its name.
+        fault_rank: the process that it happens in.
     """
 
     program: str
@@ -48,16 +59,30 @@ class Job:
     version: str | None = None
     stop_at: int | None = None
     processes: int = 1
+    fault: str | None = None
+    fault_rank: int = 0
 
 
 @dataclass
 class Done:
-    """What came of it in the main process: code (negative: the signal), stderr, stdout, and the write points met."""
+    """What came of it.
 
-    code: int
+    Attributes:
+        codes: the exit code of each process; negative: the signal that killed it.
+        err: stderr of the main process.
+        out: stdout of the main process.
+        writes: the write points that the main process met.
+    """
+
+    codes: list[int]
     err: str
     out: str
     writes: list[str] = field(default_factory=list)
+
+    @property
+    def code(self) -> int:
+        """The main process's."""
+        return self.codes[0]
 
     @property
     def error(self) -> str:
@@ -71,36 +96,61 @@ class Done:
 @cache
 def server() -> "subprocess.Popen[str]":
     """The Python that forks, one for all tests of this process."""
-    cache_folder = tempfile.TemporaryDirectory()
+    own_cache = tempfile.TemporaryDirectory()
+    cache_folder = os.environ.get("MMGAN_TEST_CACHE", own_cache.name)
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.forks"],
         cwd=Path(__file__).parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1", "MMGAN_CACHE": cache_folder.name},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1", "MMGAN_CACHE": cache_folder},
         text=True,
     )
 
     @atexit.register
     def end() -> None:
-        with process, cache_folder:
+        with process, own_cache:
             process.kill()
 
     return process
 
 
-def run_all(jobs: list[Job]) -> list[Done]:
-    """Run the jobs one after the other."""
+def ask(request: str, what: Any) -> Any:
     process = server()
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(json.dumps([asdict(job) for job in jobs]) + "\n")
+    process.stdin.write(json.dumps([request, what]) + "\n")
     process.stdin.flush()
-    return [Done(**values) for values in json.loads(process.stdout.readline())]
+    return json.loads(process.stdout.readline())
+
+
+def run_all(jobs: list[Job]) -> list[Done]:
+    """Run the jobs one after the other."""
+    return [Done(**values) for values in ask("run", [asdict(job) for job in jobs])]
 
 
 def run_one(job: Job) -> Done:
     return run_all([job])[0]
+
+
+class ForkedPopen:
+    """As much of `subprocess.Popen` as a sweep needs of it, for `python -m mmgan WORDS` in a fork."""
+
+    def __init__(self, words: Sequence[str], *, stdout: IO[bytes], env: dict[str, str], **_: Any) -> None:
+        assert list(words[:3]) == [sys.executable, "-m", "mmgan"], words
+        self.pid: int = ask("start", {"argv": list(words[3:]), "log": stdout.name, "env": env, "cwd": str(Path.cwd())})
+        self.code: int | None = None
+
+    def poll(self) -> int | None:
+        if self.code is None:
+            self.code = ask("poll", self.pid)
+        return self.code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 def kill_self() -> None:
@@ -167,8 +217,6 @@ def stop_after(step: int) -> None:
 def run_job(job: Job, log: Path) -> int:
     """In the fork: the program itself."""
     import mmgan.runs.facts
-    import mmgan.train_classifier
-    import mmgan.train_gan
 
     if job.tear is not None or job.full is not None:
         break_writes(job)
@@ -176,9 +224,15 @@ def run_job(job: Job, log: Path) -> int:
         stop_after(job.stop_at)
     if job.version is not None:
         mmgan.runs.facts.version = lambda package: job.version  # type: ignore[assignment, misc]
+    if job.fault is not None:
+        FAULTS[job.fault](int(os.environ.get("RANK", "0")) == job.fault_rank)
     note_writes(job, log)
-    program = mmgan.train_gan if job.program == "gan" else mmgan.train_classifier
-    return program.main(job.argv)
+    return run_program(job.program, job.argv)
+
+
+def run_program(name: str, argv: list[str]) -> int:
+    code: int | None = import_module(PROGRAMS.get(name, name)).main(argv)
+    return code or 0
 
 
 def fork(job: Job) -> Done:
@@ -188,27 +242,31 @@ def fork(job: Job) -> Done:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        sys.stdout.flush()
         children = []
         for rank in range(job.processes):
-            child = os.fork()
-            if child == 0:
-                if job.processes > 1:
-                    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(job.processes)}
-                    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-                be_child(job, *(path.with_suffix(f".{rank}") if rank else path for path in (out, err, log)))
-            children.append(child)
+            own_out, own_err, own_log = (path.with_suffix(f".{rank}") if rank else path for path in (out, err, log))
+            environment = {}
+            if job.processes > 1:
+                environment = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(job.processes)}
+                environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+            children.append(start(lambda log=own_log: run_job(job, log), own_out, own_err, environment))
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         writes = log.read_text().splitlines() if log.exists() else []
-        return Done(codes[0], err.read_text(), out.read_text(), writes)
+        return Done(codes, err.read_text(), out.read_text(), writes)
 
 
-def be_child(job: Job, out: Path, err: Path, log: Path) -> None:
+def start(action: Callable[[], int], out: Path, err: Path, environment: dict[str, str]) -> int:
+    """Do it in a fork, which ends with its code; the process id."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
     code = 1
     try:
+        os.environ |= environment
         for path, descriptor in ((out, 1), (err, 2)):
-            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
-        code = run_job(job, log)
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+        code = action()
     except BaseException:
         traceback.print_exc()
     finally:
@@ -217,14 +275,38 @@ def be_child(job: Job, out: Path, err: Path, log: Path) -> None:
         os._exit(code)
 
 
-def _main() -> None:
-    import matplotlib.pyplot  # noqa: F401 - imported once for all forks, as is what follows
-    import sklearn.datasets  # noqa: F401
-    import torchvision.utils  # noqa: F401
+def start_command(argv: list[str], log: str, env: dict[str, str], cwd: str) -> int:
+    def command() -> int:
+        os.setsid()
+        os.chdir(cwd)
+        for name in set(os.environ) - set(env):
+            del os.environ[name]
+        return run_program("mmgan", argv)
 
+    return start(command, Path(log), Path(log), env)
+
+
+def poll(child: int) -> int | None:
+    ended, status = os.waitpid(child, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+REQUESTS: dict[str, Callable[[Any], Any]] = {
+    "run": lambda jobs: [asdict(fork(Job(**job))) for job in jobs],
+    "start": lambda command: start_command(**command),
+    "poll": poll,
+}
+
+
+def _main() -> None:
+    preload()
     for line in sys.stdin:
-        print(json.dumps([asdict(fork(Job(**values))) for values in json.loads(line)]), flush=True)
+        request, what = json.loads(line)
+        print(json.dumps(REQUESTS[request](what)), flush=True)
 
 
 if __name__ == "__main__":
-    _main()
+    # Under its own name, so that a fault or a program finds this module and not a second one.
+    from tests.support.forks import _main as serve
+
+    serve()

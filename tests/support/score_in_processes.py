@@ -1,6 +1,6 @@
-"""Scores something small; run by tests/scoring/test_sharding.py, and by itself under torch.distributed.run.
+"""Scores something small; run by tests/scoring/test_sharding.py in one process and in several.
 
-By itself it prints one line of JSON from rank 0: what `score` found, and whether all ranks refused a broken generator.
+`main` prints one line of JSON from rank 0: what `score` found, and whether all ranks refused a broken generator.
 """
 
 import hashlib
@@ -58,7 +58,7 @@ def refuses(processes: Processes) -> bool:
     return False
 
 
-def main() -> None:
+def main(argv: list[str]) -> None:
     torch.set_num_threads(1)
     accelerator = Accelerator()
     processes = Processes.of(accelerator)
@@ -71,7 +71,3 @@ def main() -> None:
         print(json.dumps(found), flush=True)
     accelerator.wait_for_everyone()  # so that no process takes its connections down under another
     accelerator.end_training()
-
-
-if __name__ == "__main__":
-    main()

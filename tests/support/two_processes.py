@@ -4,7 +4,6 @@ Each of two processes holds its own rows and draws its own pairs; `train` withou
 rows of both, stacked, and the plans of both ranks, shifted to where the rows lie.
 """
 
-import sys
 from collections.abc import Callable
 
 import torch
@@ -60,16 +59,12 @@ def train(net: nn.Module, rank: int | None, backward: Callable[[Tensor], None]) 
     return found | {f"weight {i}": p.detach().clone() for i, p in enumerate(net.parameters())}
 
 
-def main(out: str) -> None:
+def main(argv: list[str]) -> None:
     accelerator = Accelerator(cpu=True)
     assert accelerator.num_processes == WORLD, accelerator.num_processes
     net = accelerator.prepare(Mixed(network(), LAYERS))
     found = train(net, accelerator.process_index, accelerator.backward)
     if accelerator.is_main_process:
-        torch.save({"found": found, "keys": list(accelerator.get_state_dict(net))}, out)
+        torch.save({"found": found, "keys": list(accelerator.get_state_dict(net))}, argv[0])
     accelerator.wait_for_everyone()  # so that no process takes its connections down under another
     accelerator.end_training()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

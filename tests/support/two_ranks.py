@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from mmgan.draws import global_stream
 from mmgan.scoring.extractors import NetworkExtractor
+from tests.support.preload import preload
 from tests.support.small_runs import CLASSIFIER, UNSCORED
 
 AT = 4
@@ -138,6 +139,7 @@ def free_port() -> int:
 
 
 if __name__ == "__main__":
+    preload()
     folder = Path(sys.argv[1])
     for case in sys.argv[2:]:
         port = free_port()

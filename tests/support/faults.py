@@ -1,0 +1,78 @@
+"""What may happen to a trainer in a step: hangs, a signal, an end without a word. Each takes whether this is the rank
+that it happens to."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+STEP = 3
+"""The batch, from 0, at which it happens."""
+
+DELAY = 0.5
+"""Seconds from there to the signal, in which another rank comes to wait in a collective."""
+
+
+def at_step(action: Callable[[], object]) -> None:
+    import mmgan.data.batches
+
+    batch = mmgan.data.batches.Batches.batch
+
+    def broken(self: Any, step: int) -> Any:
+        if step == STEP:
+            action()
+        return batch(self, step)
+
+    mmgan.data.batches.Batches.batch = broken  # type: ignore[method-assign]
+
+
+def hang(after: float, number: signal.Signals) -> None:
+    """Send this process a signal while it sits here for ever."""
+    send(after, number)
+    time.sleep(1000)
+
+
+def send(after: float, number: signal.Signals) -> None:
+    timer = threading.Timer(after, os.kill, [os.getpid(), number])
+    timer.daemon = True
+    timer.start()
+
+
+def hang_in_loading(here: bool) -> None:
+    """It never gets its data, and is asked to stop."""
+    import mmgan.gan.build
+
+    if here:
+        mmgan.gan.build.load_split = lambda *_: hang(DELAY, signal.SIGINT)
+
+
+def hang_in_step(here: bool) -> None:
+    """It never comes back from a step, and all ranks are asked to stop."""
+    at_step(lambda: hang(DELAY, signal.SIGTERM) if here else send(DELAY, signal.SIGTERM))
+
+
+def leave(here: bool) -> None:
+    """It ends in the middle of a step, with code 0, and cleans nothing up."""
+    if here:
+        at_step(lambda: os._exit(0))
+
+
+def hear(number: signal.Signals, here: bool) -> None:
+    """It alone is asked to stop."""
+
+    def signal_self() -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(0.1)  # so that it is heard before the step ends
+
+    if here:
+        at_step(signal_self)
+
+
+FAULTS: dict[str, Callable[[bool], None]] = {
+    "hang in loading": hang_in_loading,
+    "hang in step": hang_in_step,
+    "leave": leave,
+    **{number.name: lambda here, n=number: hear(n, here) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)},
+}
