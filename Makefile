@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 PREPARE := ../shared/data/prepare
 export MMGAN_DATA ?= $(if $(wildcard $(PREPARE)),$(CURDIR)/.test-data,)
 
-.PHONY: demo test lint soak bench docs clean help
+.PHONY: demo test test-fast lint soak bench docs clean help
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -24,11 +24,20 @@ $(VENV)/.installed-dev: pyproject.toml
 demo: $(VENV)/.installed  ## train a GAN on scikit-learn's digits for about two minutes and score it
 	$(BIN)/accelerate launch mmgan/train_gan.py --mix 1,2,pixel --out runs/demo --overwrite
 
-test: $(VENV)/.installed-dev data lint  ## install the development tools, check types and style, run the tests
-	$(BIN)/python -m pytest
+# Workers share the tests file by file, with a thread each.
+WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-soak: $(VENV)/.installed-dev  ## kill the digits demo at twenty random moments; it must end bitwise equal to an undisturbed run
+test: $(VENV)/.installed-dev data lint  ## check types and style, run all tests, in about four minutes on two cores
+	$(PYTEST)
+
+test-fast: $(VENV)/.installed-dev data  ## run the tests that are not marked slow, in a minute: before each commit
+	$(PYTEST) -m "not slow"
+
+soak: $(VENV)/.installed-dev  ## long campaigns: kill the digits demo at forty random moments, end 200 runs of two processes
 	$(BIN)/python -m tests.faults.soak
+	$(BIN)/python -m tests.faults.soak --processes 2 --seed 1
+	$(BIN)/python -m tests.faults.soak_exits
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

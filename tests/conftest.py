@@ -14,7 +14,6 @@ from jaxtyping import install_import_hook
 
 from tests.support import shape_checks
 from tests.support.charts import blank_charts
-from tests.support.forks import ForkedPopen, forked_run
 
 SUPPORT = ["by_hand", "compare", "forks", "launches", "two_processes"]
 """Helpers that assert."""
@@ -78,6 +77,7 @@ def forked_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The processes of a sweep and of an experiment are forks of one Python; all else about them is as it is."""
     import mmgan.experiments.classifiers.evaluations
     import mmgan.sweeps.local
+    from tests.support.forks import ForkedPopen, forked_run
 
     forked = SimpleNamespace(Popen=ForkedPopen, run=forked_run, DEVNULL=subprocess.DEVNULL, STDOUT=subprocess.STDOUT)
     for module in (mmgan.sweeps.local, mmgan.experiments.classifiers.evaluations):

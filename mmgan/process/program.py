@@ -1,5 +1,6 @@
 """What all commands share: user errors in one line, and exit codes."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,16 @@ def run_program(main: Callable[[Sequence[str]], None], argv: Sequence[str] | Non
         The exit code: 0, 2 for bad input, 1 for a training that failed or a file that could not be written; 143, 130 or
         0 for a training that SIGTERM, SIGINT or SIGUSR1 stopped.
     """
+    try:
+        return _run(main, argv)
+    finally:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            # Networks and their process group hold each other. Left to the interpreter's end, the group's threads may
+            # still run when Python no longer does, and that ends in SIGABRT.
+            gc.collect()
+
+
+def _run(main: Callable[[Sequence[str]], None], argv: Sequence[str] | None) -> int:
     try:
         main(sys.argv[1:] if argv is None else argv)
     except UserError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import mixed_forward
 from benchmarks.rows import Row
 from benchmarks.run import PARTS, as_json, main
 from benchmarks.table import MARKED, fill, number, render
@@ -30,6 +31,7 @@ def test_ratios_are_medians_over_neighbours() -> None:
     assert 2 <= ratio.low <= ratio.high <= 3
 
 
+@pytest.mark.slow(2)
 def test_calls_alternate_in_turned_round_order() -> None:
     calls: list[str] = []
     timings = alternate({name: lambda name=name: calls.append(name) for name in "ab"}, 2, warmup=1)
@@ -66,7 +68,11 @@ def test_the_readmes_table_is_that_of_the_committed_figures() -> None:
     assert fill(text, ROOT) == text
 
 
-def test_a_part_adds_to_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_part_adds_to_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The part itself runs in the test of the GPU script."""
+    monkeypatch.setattr(mixed_forward, "measure", lambda device, quick: [Row("a", 1.0, "x"), Row("b", 2.0, "us")])
     for _ in range(2):
         main(["--quick", "--only", "mixed_forward", "--results", str(tmp_path)])
     found = json.loads((tmp_path / "quick.json").read_text())
@@ -78,6 +84,7 @@ def test_a_part_adds_to_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert render(found["parts"]) in capsys.readouterr().out
 
 
+@pytest.mark.slow(5)
 def test_the_gpu_script_runs_on_a_cpu(tmp_path: Path) -> None:
     words = ["sh", "benchmarks/gpu.sh", "--only", "mixed_forward", "--results", str(tmp_path)]
     settings = {"DEVICE": "cpu", "QUICK": "1", "PYTHON": sys.executable}

@@ -79,6 +79,7 @@ def test_without_mnist_it_says_what_is_missing(tmp_path: Path) -> None:
         run(Place("cpu", True, tmp_path, tmp_path, str(tmp_path), 1, lambda line: None))
 
 
+@pytest.mark.slow(4)
 def test_a_quick_run(real_data: Path, tmp_path: Path) -> None:
     outcome = run(Place("cpu", True, tmp_path, tmp_path, str(real_data), 1, lambda line: None))
     json.dumps(outcome.values, allow_nan=False)

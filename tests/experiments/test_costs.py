@@ -4,6 +4,8 @@ from torch import nn
 
 from mmgan.experiments.framework.costs import SUSTAINED, costs, costs_table, forward_multiply_adds
 
+pytestmark = pytest.mark.slow(6)
+
 
 def test_multiply_adds_are_those_counted_by_hand():
     with torch.device("meta"):

@@ -8,6 +8,8 @@ import pytest
 from mmgan.experiments.catalogue import EXPERIMENTS
 from mmgan.experiments.framework.documents import fill, read_results
 
+pytestmark = pytest.mark.slow(2)
+
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
 RESULTS = read_results(ROOT / "results")

@@ -29,6 +29,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
+@pytest.mark.slow(30)
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_runs(
     name: str, runs: Path, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
@@ -66,6 +67,7 @@ def numbers(values: Any) -> Iterator[float]:
         yield values
 
 
+@pytest.mark.slow(3)
 def test_runs_are_shared_and_not_trained_again(runs: Path, tmp_path: Path) -> None:
     def reproduce(name: str) -> None:
         assert main([name, "--quick", "--out", str(tmp_path), "--runs", str(runs), "--jobs", "2"]) == 0

@@ -13,6 +13,8 @@ from mmgan.experiments.framework.outcome import Place
 from mmgan.experiments.spectra.mnist_spectra import SETUPS, measure, run
 from mmgan.experiments.spectra.spectra_findings import BASELINE, INPUT, LATE, MANIFOLD, Measured, findings
 
+pytestmark = pytest.mark.slow(2)
+
 
 def test_measures_are_those_of_numpy() -> None:
     hidden = np.random.default_rng(0).normal(2, 1, (60, 4)).astype(np.float32)

@@ -123,6 +123,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
     return run(Place("cpu", True, folder, folder, "", 1, lambda line: None)), folder
 
 
+@pytest.mark.slow(4)
 def test_a_quick_run_measures_every_arm(quick: tuple[Outcome, Path]) -> None:
     outcome, _ = quick
     json.dumps(outcome.values, allow_nan=False)  # finite, and nothing that JSON does not know
@@ -146,6 +147,7 @@ def test_a_quick_run_measures_every_arm(quick: tuple[Outcome, Path]) -> None:
         assert "nan" not in finding.ours + finding.interval
 
 
+@pytest.mark.slow(1)
 def test_a_quick_run_draws_small_figures(quick: tuple[Outcome, Path]) -> None:
     outcome, folder = quick
     assert outcome.figures == ["spiral-surfaces.png", "spiral-spectra.png"]

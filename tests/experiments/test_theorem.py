@@ -20,6 +20,8 @@ from mmgan.experiments.theorem.minimisers import (
 from mmgan.experiments.theorem.theorem import run
 from mmgan.experiments.theorem.theorem_findings import compare_theorem
 
+pytestmark = pytest.mark.slow(4)
+
 
 def labels(d: int, per_class: int) -> tuple[Tensor, Tensor]:
     classes = torch.arange(d).repeat(per_class)

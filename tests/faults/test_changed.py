@@ -12,6 +12,8 @@ from tests.support.compare import contents
 from tests.support.forks import Job, run_all, run_one
 from tests.support.small_runs import CLASSIFIER, GAN, UNSCORED
 
+pytestmark = pytest.mark.slow(8)
+
 
 @pytest.fixture(scope="module")
 def half(tmp_path_factory: pytest.TempPathFactory, judge_cache: Path) -> Path:

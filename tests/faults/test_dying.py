@@ -24,6 +24,7 @@ def test_kill_9(tmp_path: Path) -> None:
         assert time.monotonic() - killed < 60
 
 
+@pytest.mark.slow(1)
 def test_a_rank_that_ends_in_the_middle_of_a_step(tmp_path: Path) -> None:
     """With code 0, which a launcher takes for success: the other rank's code must say otherwise."""
     done = run_one(Job("gan", [*FLAGS, "--out", str(tmp_path / "run")], processes=2, fault="leave", fault_rank=1))

@@ -46,6 +46,7 @@ def kept(run: Path) -> list[int]:
     return sorted(int(path.name.removeprefix("step-")) for path in run.glob("checkpoints/step-*"))
 
 
+@pytest.mark.slow(10)
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -69,6 +70,7 @@ def test_the_run_stops(outcomes: tuple[Path, list[dict[str, Any]]], name: str, m
     assert kept(folder / name) == ([] if every else [4, 6] if name == "too-often" else [2, 4])
 
 
+@pytest.mark.slow(1)
 def test_a_step_is_skipped_by_flag(outcomes: tuple[Path, list[dict[str, Any]]]) -> None:
     folder, ranks = outcomes
     assert [rank["skipped"]["code"] for rank in ranks] == [0, 0]

@@ -12,6 +12,8 @@ from tests.support.compare import assert_same_run
 from tests.support.forks import Job, run_all, run_one
 from tests.support.small_runs import CLASSIFIER, GAN, UNSCORED
 
+pytestmark = pytest.mark.slow(20)
+
 
 @pytest.fixture(scope="module")
 def few_images(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -25,6 +25,8 @@ from tests.support.launches import ALONE, TWO, launch
 from tests.support.small_runs import CLASSIFIER, GAN, UNSCORED
 from tests.support.two_ranks import untrained_judge
 
+pytestmark = pytest.mark.slow(30)
+
 CODES = [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 0)]
 ENDLESS = [*UNSCORED, "--steps", "1000000", "--checkpoint-every", "0", "--log-every", "1", "--sample-every", "0"]
 Main = Callable[[list[str]], int]
@@ -156,7 +158,6 @@ def test_two_processes_stop_together(number: signal.Signals, rank: int, tmp_path
     assert_both_stopped(out, number, done.out)
 
 
-@pytest.mark.slow(10)
 def test_two_processes_stop_when_their_launcher_is_asked(tmp_path: Path) -> None:
     out = tmp_path / "run"
     with launch(TWO, "mmgan/train_gan.py", *ENDLESS, "--out", str(out), log=tmp_path / "log") as job:
@@ -172,7 +173,6 @@ def assert_both_stopped(out: Path, number: signal.Signals, said: str) -> None:
     assert json.loads((out / f"checkpoints/step-{step:08d}/state.json").read_text())["processes"] == 2
 
 
-@pytest.mark.slow(6)
 def test_a_launcher_of_one_process_leaves_nothing_behind(tmp_path: Path) -> None:
     """It dies of the signal and does not pass it on; its child notices."""
     out = tmp_path / "run"

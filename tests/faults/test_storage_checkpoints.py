@@ -30,6 +30,8 @@ from tests.support.compare import assert_same_run, contents, flip_bit, truncate
 from tests.support.forks import Job, run_all, run_one
 from tests.support.small_runs import CLASSIFIER, GAN, UNSCORED
 
+pytestmark = pytest.mark.slow(8)
+
 FILES = [
     *("generator.safetensors", "discriminator.safetensors", "generator-average.safetensors"),
     *("optimizer-g.pt", "optimizer-d.pt", "state.json", "manifest.json"),

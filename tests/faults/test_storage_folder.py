@@ -15,6 +15,8 @@ from tests.support.compare import assert_same_run, contents, flip_bit, truncate
 from tests.support.forks import Job, run_all, run_one
 from tests.support.small_runs import UNSCORED
 
+pytestmark = pytest.mark.slow(4)
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:

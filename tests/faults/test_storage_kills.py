@@ -12,6 +12,8 @@ from tests.support.compare import assert_same_run
 from tests.support.forks import Done, Job, run_all
 from tests.support.small_runs import CLASSIFIER
 
+pytestmark = pytest.mark.slow(19)
+
 
 def job(out: Path, *flags: str, kill_at: int | None = None, tear: int | None = None) -> Job:
     return Job("classifier", [*CLASSIFIER, "--out", str(out), *flags], kill_at=kill_at, tear=tear)

@@ -19,6 +19,8 @@ from tests.support.compare import contents
 from tests.support.forks import Job, run_one
 from tests.support.small_runs import UNSCORED
 
+pytestmark = pytest.mark.slow(2)
+
 
 class Trap:
     """Pickled, it makes a file when it is loaded."""

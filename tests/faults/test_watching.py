@@ -15,6 +15,8 @@ from tests.support.launches import launch
 from tests.support.small_runs import CLASSIFIER
 from tests.support.two_ranks import WATCHED
 
+pytestmark = pytest.mark.slow(11)
+
 
 def assert_same_weights(one: Path, other: Path, step: int) -> None:
     a, b = (RunFolder(path).checkpoints / f"step-{step:08d}" for path in (one, other))

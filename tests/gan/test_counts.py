@@ -100,6 +100,7 @@ def test_the_discriminator_has_no_gradients_of_its_own_in_the_generators_step(st
     assert needs == [{True}] * N_DIS + [{False}]
 
 
+@pytest.mark.slow(3)
 def test_no_tensor_is_kept_from_step_to_step(state: GanParts) -> None:
     counts: list[int] = []
 

@@ -87,6 +87,7 @@ def test_bf16_keeps_weights_and_gradients_in_float32() -> None:
 
 
 # the compiler looks at G's output, which D takes in, as if it were a weight
+@pytest.mark.slow(6)
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_compiled_is_equal_to_float_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     """The flag's graphs, forward and backward, without the minute that inductor takes to make code of them."""

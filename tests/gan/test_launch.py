@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forks import Job, run_one
+
+pytestmark = pytest.mark.slow(25)
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SMALL = [
     *("--mix", "1,2,pixel", "--d-width", "4", "--g-width", "4", "--batch-size", "8"),
     *("--n-dis", "2", "--steps", "4", "--score-samples", "300", "--is-splits", "2"),
 ]
-ALONE = [str(BIN / "accelerate"), "launch", "--cpu", "--num_processes", "1", "--num_machines", "1"]
-ALONE += ["--mixed_precision", "no", "--dynamo_backend", "no"]
 # What starts two processes on a CPU; `--cpu --num_processes 2` silently starts one.
 TWO = [str(BIN / "accelerate"), "launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
 TWO += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
@@ -29,18 +31,18 @@ def launch(launcher: list[str], *words: str, cwd: Path = ROOT) -> subprocess.Com
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory, judge_cache: Path) -> tuple[Path, str]:
     out = tmp_path_factory.mktemp("two") / "run"
-    os.environ["MMGAN_CACHE"] = str(judge_cache)
     done = launch(TWO, "mmgan/train_gan.py", *SMALL, "--out", str(out))
     assert done.returncode == 0, done.stderr
     return out, done.stdout
 
 
-def test_by_path_from_a_checkout(tmp_path: Path) -> None:
-    done = launch(ALONE, "mmgan/train_gan.py", *SMALL, "--out", str(tmp_path / "run"))
-    assert done.returncode == 0, done.stderr
-    assert "no --config: the embedded default" in done.stdout
-    assert "FID" in done.stdout
-    assert "classifier:digits" in done.stdout
+def test_without_a_config_the_embedded_default_is_trained_and_judged(tmp_path: Path) -> None:
+    """By its path in a checkout, under a launcher of one process: tests/faults/test_signals.py."""
+    done = run_one(Job("gan", [*SMALL, "--out", str(tmp_path / "run")]))
+    assert done.code == 0, done.err
+    assert "no --config: the embedded default" in done.out
+    assert "FID" in done.out
+    assert "classifier:digits" in done.out
 
 
 def test_two_processes_share_the_batch_and_keep_every_image(two_processes: tuple[Path, str]) -> None:
@@ -52,31 +54,32 @@ def test_two_processes_share_the_batch_and_keep_every_image(two_processes: tuple
     assert rows[-1]["images"] == 4 * 2 * 8  # n_dis 2, batch 8 over both
 
 
-@pytest.mark.parametrize("launcher", [[sys.executable], TWO], ids=["one", "two"])
+@pytest.mark.parametrize("processes", [1, 2])
 def test_scoring_the_two_process_run_again_gives_bitwise_the_same(
-    launcher: list[str], two_processes: tuple[Path, str], tmp_path: Path
+    processes: int, two_processes: tuple[Path, str], tmp_path: Path
 ) -> None:
     out, _ = two_processes
-    done = launch(launcher, "-m", "mmgan", "score", str(out), "--json", str(tmp_path / "again.json"))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("FID") == 1
+    argv = ["score", str(out), "--json", str(tmp_path / "again.json")]
+    done = run_one(Job("mmgan", argv, processes=processes))
+    assert done.codes == [0] * processes, done.err
+    assert done.out.count("FID") == 1
     again = json.loads((tmp_path / "again.json").read_text())
     assert again["scores"] == json.loads((out / "scores.json").read_text())["last"]["scores"]
 
 
 def test_two_processes_refuse_with_one_line(tmp_path: Path) -> None:
-    done = launch(TWO, "mmgan/train_gan.py", *SMALL, "--out", str(tmp_path / "run"), "--batch-size", "7")
-    assert done.returncode != 0
-    assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [
-        line for line in done.stderr.splitlines() if "error: " in line and "batch" in line and "7" in line
-    ]
+    argv = [*SMALL, "--out", str(tmp_path / "run"), "--batch-size", "7"]
+    done = run_one(Job("gan", argv, processes=2))
+    assert done.codes == [2, 2]
+    assert "batch" in done.error
+    assert "7" in done.error
     assert not (tmp_path / "run").exists()
 
 
 def test_the_program_exits_with_2_and_one_line(tmp_path: Path) -> None:
-    done = launch([sys.executable], "mmgan/train_gan.py", "--mix", "1", "--alpha", "3", "--out", str(tmp_path / "run"))
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines() == [
+    done = run_one(Job("gan", ["--mix", "1", "--alpha", "3", "--out", str(tmp_path / "run")]))
+    assert done.code == 2
+    assert done.err.strip().splitlines() == [
         "error: alpha 3.0 is out of range: lam ~ Uniform(0, alpha) needs 0 < alpha <= 1"
     ]
 

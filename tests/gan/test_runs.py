@@ -13,6 +13,8 @@ import mmgan.gan.run
 from mmgan.commands import sample, score
 from mmgan.runs.folder import RunFolder
 
+pytestmark = pytest.mark.slow(20)
+
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     return {
@@ -171,7 +173,7 @@ def test_training_brings_the_fid_down_to_a_quarter(tmp_path: Path) -> None:
     """On digits, with the networks of the demo and an eighth of its steps."""
     from mmgan.train_gan import main
 
-    flags = ["--mix", "1,2,pixel", "--score-samples", "1000", "--sample-every", "0", "--out"]
+    flags = ["--mix", "1,2,pixel", "--score-samples", "500", "--sample-every", "0", "--out"]
     assert main([*flags, str(tmp_path / "new"), "--steps", "1", "--lr", "1e-12"]) == 0
     assert main([*flags, str(tmp_path / "trained"), "--steps", "150", "--ema", "0.97"]) == 0
     new, trained = (RunFolder(tmp_path / name).read_scores()["last"]["scores"] for name in ("new", "trained"))

@@ -12,6 +12,8 @@ from mmgan.discriminators import build_discriminator
 from mmgan.errors import UserError
 from tests.support.by_hand import gradients, mlp
 
+pytestmark = pytest.mark.slow(10)
+
 LAYERS = ["pixel", "0", "1", "2", "4"]
 
 

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from mmgan import Mixed
 from tests.support.forks import Job, run_one
 from tests.support.two_processes import LAYERS, network, train
+
+pytestmark = pytest.mark.slow(1)
 
 
 def test_two_processes_equal_one_on_the_joined_batch(tmp_path: Path) -> None:

@@ -285,6 +285,7 @@ for _ in range(40):
 """
 
 
+@pytest.mark.slow(2)
 def test_narrow_strided_shortcuts_leave_the_heap_whole() -> None:
     run = subprocess.run([sys.executable, "-c", STRIDED], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr  # a plain nn.Conv2d dies of a signal here with oneDNN 3.13

@@ -111,6 +111,7 @@ def test_a_state_dict_restores_the_network(name: str) -> None:
     torch.testing.assert_close(other.eval()(x), network.eval()(x), rtol=0, atol=0)
 
 
+@pytest.mark.slow(5)
 @pytest.mark.parametrize("name", ["d-resnet-16", "d-dcgan-16", "wide", "mlp", "g-resnet-32"])
 def test_the_forward_is_one_graph(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # its checks cannot be traced

@@ -24,6 +24,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub"
 
 
+@pytest.mark.slow(7)
 def test_scores_are_those_of_torch_fidelity(
     inception_weights: Path, tmp_path: Path, rng_untouched: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

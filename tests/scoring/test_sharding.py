@@ -70,6 +70,7 @@ def test_no_images_are_refused() -> None:
         extract(from_tensor(smooth_images(1, 0)), 0, tiny_extractor())
 
 
+@pytest.mark.slow(1)
 def test_real_processes_agree_bitwise() -> None:
     done = run_one(Job("tests.support.score_in_processes", [], processes=2))
     assert done.codes == [0, 0], done.err

@@ -8,6 +8,8 @@ import torch
 from mmgan.errors import UserError
 from mmgan.supervised import judges
 
+pytestmark = pytest.mark.slow(4)
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

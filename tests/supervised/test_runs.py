@@ -115,6 +115,7 @@ def test_a_resumed_run_remembers_its_best_epoch(train: Train, tmp_path: Path) ->
     assert (folder.checkpoints / "best").stat().st_ino == written
 
 
+@pytest.mark.slow(3)
 def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
     """DDP with the gradient blocked and BatchNorm; 360 test images are a chunk of 250 and one of 110."""
     folder = RunFolder(tmp_path / "run")

@@ -6,6 +6,7 @@ Nothing here uses Mixed, MixPlan.mix or torch.lerp, so that the core is held aga
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -42,11 +43,17 @@ def transformer() -> nn.Module:
     return nn.TransformerEncoder(layer, num_layers=3, enable_nested_tensor=False)
 
 
+@cache
+def drawn_resnet18() -> nn.Module:
+    """Drawing its eleven million weights takes longer than a test's passes through it."""
+    return resnet18(num_classes=3)
+
+
 CASES = {
     "mlp": Case(mlp, (5,), tuple(child(str(i)) for i in range(5))),
     "transformer": Case(transformer, (4, 8), tuple(child(f"layers.{i}") for i in range(3))),
     "resnet18": Case(
-        lambda: resnet18(num_classes=3),
+        lambda: copy.deepcopy(drawn_resnet18()),
         (3, 16, 16),
         (
             *(child(name) for name in ("conv1", "bn1", "relu", "maxpool", "layer1")),

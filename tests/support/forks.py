@@ -17,6 +17,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -115,13 +117,17 @@ def server() -> "subprocess.Popen[str]":
     return process
 
 
+ASKING = threading.Lock()
+
+
 def ask(request: str, what: Any) -> Any:
     process = server()
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(json.dumps([request, what]) + "\n")
-    process.stdin.flush()
-    return json.loads(process.stdout.readline())
+    with ASKING:
+        process.stdin.write(json.dumps([request, what]) + "\n")
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())
 
 
 def run_all(jobs: list[Job]) -> list[Done]:
@@ -137,8 +143,7 @@ class ForkedPopen:
     """As much of `subprocess.Popen` as a sweep needs of it, for `python -m mmgan WORDS` in a fork."""
 
     def __init__(self, words: Sequence[str], *, stdout: IO[bytes], env: dict[str, str], **_: Any) -> None:
-        assert list(words[:3]) == [sys.executable, "-m", "mmgan"], words
-        self.pid: int = ask("start", {"argv": list(words[3:]), "log": stdout.name, "env": env, "cwd": str(Path.cwd())})
+        self.pid = start_command(words, stdout.name, stdout.name, env)
         self.code: int | None = None
 
     def poll(self) -> int | None:
@@ -151,6 +156,23 @@ class ForkedPopen:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+def forked_run(words: Sequence[str], *, env: dict[str, str], **_: Any) -> "subprocess.CompletedProcess[str]":
+    """As much of `subprocess.run` as an evaluation needs of it, for `python -m mmgan WORDS` in a fork."""
+    with tempfile.TemporaryDirectory() as place:
+        out, err = Path(place) / "out", Path(place) / "err"
+        pid = start_command(words, str(out), str(err), env)
+        while (code := ask("poll", pid)) is None:
+            time.sleep(0.02)
+        return subprocess.CompletedProcess(words, code, out.read_text(), err.read_text())
+
+
+def start_command(words: Sequence[str], out: str, err: str, env: dict[str, str]) -> int:
+    assert list(words[:3]) == [sys.executable, "-m", "mmgan"], words
+    command = {"argv": list(words[3:]), "out": out, "err": err, "env": env, "cwd": str(Path.cwd())}
+    pid: int = ask("start", command)
+    return pid
 
 
 def kill_self() -> None:
@@ -275,7 +297,7 @@ def start(action: Callable[[], int], out: Path, err: Path, environment: dict[str
         os._exit(code)
 
 
-def start_command(argv: list[str], log: str, env: dict[str, str], cwd: str) -> int:
+def fork_command(argv: list[str], out: str, err: str, env: dict[str, str], cwd: str) -> int:
     def command() -> int:
         os.setsid()
         os.chdir(cwd)
@@ -283,7 +305,7 @@ def start_command(argv: list[str], log: str, env: dict[str, str], cwd: str) -> i
             del os.environ[name]
         return run_program("mmgan", argv)
 
-    return start(command, Path(log), Path(log), env)
+    return start(command, Path(out), Path(err), env)
 
 
 def poll(child: int) -> int | None:
@@ -293,7 +315,7 @@ def poll(child: int) -> int | None:
 
 REQUESTS: dict[str, Callable[[Any], Any]] = {
     "run": lambda jobs: [asdict(fork(Job(**job))) for job in jobs],
-    "start": lambda command: start_command(**command),
+    "start": lambda command: fork_command(**command),
     "poll": poll,
 }
 

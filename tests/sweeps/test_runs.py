@@ -21,10 +21,12 @@ from mmgan.sweeps.read import read_sweep
 from mmgan.sweeps.running import run_sweep
 from tests.support.sweep_files import TINY, write_sweep
 
+pytestmark = pytest.mark.slow(25)
+
 PATIENCE = 100.0
 """Seconds after which a test gives up: far more than anything here takes."""
 
-LONG = TINY | {"epochs": 120, "checkpoint_every": 10, "log_every": 6}
+LONG = TINY | {"epochs": 60, "checkpoint_every": 10, "log_every": 6}
 """A run that is still under way when it is stopped."""
 
 
@@ -34,6 +36,7 @@ def _one_thread_and_no_foreign_accelerate(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
 
 
+@pytest.mark.usefixtures("forked_runs")
 def test_failures_are_told_and_what_is_done_is_not_done_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,7 +108,7 @@ def wait_for_none(folder: Path) -> None:
 
 
 def test_a_stopped_sweep_keeps_checkpoints_leaves_nothing_behind_and_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     file = write_sweep(tmp_path, baseline={}, settings=LONG)
     [run] = list_runs(read_sweep(file))
@@ -125,17 +128,18 @@ def test_a_stopped_sweep_keeps_checkpoints_leaves_nothing_behind_and_goes_on(
         assert sweep.wait(PATIENCE) == 143
         assert not living(run.folder.path)  # it waited for the run
     second = len(run.folder.read_metrics())
-    assert first < second < 720
+    assert first < second < 360
     assert (run.folder.checkpoints / f"step-{second:08d}").is_dir()
     assert "stopped by SIGTERM: 0 of 1 runs are done, the others go on" in (tmp_path / "said").read_text()
 
     assert main([str(file), "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("to resume  baseline, seed 0")
+    request.getfixturevalue("forked_runs")
     assert main([str(file)]) == 0
     log = run.log.read_text()
     for step in (first, second):
         assert f"resumed from {run.folder.checkpoints / f'step-{step:08d}'} at step {step}" in log
-    assert [row["step"] for row in run.folder.read_metrics()] == list(range(1, 721))
+    assert [row["step"] for row in run.folder.read_metrics()] == list(range(1, 361))
 
 
 def test_a_run_that_left_no_checkpoint_is_begun_anew_and_submitit_hands_it_out(
