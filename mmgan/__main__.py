@@ -20,6 +20,9 @@ COMMANDS = {
         "mmgan.train_classifier", "train a classifier with Manifold Mixup or another regulariser"
     ),
     "score": Command("mmgan.commands.score", "IS, FID and KID of a run, or of one folder of images against another"),
+    "inspect": Command(
+        "mmgan.commands.inspect", "the modules of a network at which rows can be mixed, and why not others"
+    ),
     "sample": Command("mmgan.commands.sample", "images from a run's generator, as PNG files or a grid"),
     "evaluate": Command("mmgan.commands.evaluate", "every measure of the paper on a trained classifier"),
     "reproduce": Command("mmgan.commands.reproduce", "the paper's tables and figures, each at one command"),

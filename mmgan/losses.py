@@ -2,16 +2,21 @@
 
 A GAN loss is three functions of logits, and `soft` interpolates two of them: with softplus that is binary
 cross-entropy against a soft label (Appendix E), and the same line serves the other losses.
+
+Logits may be a tensor (n,), (n, 1), a map (n, 1, h, w), or a tuple, list or dict of them, one for each head
+(`mmgan.outputs`). A row's cost is the mean over its map, and the sum over the heads.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+
+from mmgan.outputs import costs, heads, per_row_of_pairs
 
 PerRow = Callable[[Tensor], Tensor]
 
@@ -35,13 +40,17 @@ class GANLoss:
     fake: PerRow
     generator: PerRow
 
-    def soft(self, logits: Float[Tensor, " n"], target: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    def soft(self, logits: Float[Tensor, "..."], target: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """target * real(logits) + (1 - target) * fake(logits), for targets in [0, 1].
 
         Raises:
-            ValueError: if logits and target differ in shape, as (n, 1) and (n,) would broadcast to (n, n).
+            ValueError: unless each position of the logits has a target, which may be that of its row: (n, 1, ...).
         """
-        _check_shapes(logits, target)
+        spread = logits.dim() == target.dim() and all(
+            t in (n, 1) for n, t in zip(logits.shape, target.shape, strict=True)
+        )
+        if not spread or logits.shape[:1] != target.shape[:1]:
+            raise ValueError(f"logits {tuple(logits.shape)} need a target of the same shape, not {tuple(target.shape)}")
         return target * self.real(logits) + (1 - target) * self.fake(logits)
 
 
@@ -73,30 +82,105 @@ class DiscriminatorLosses:
     total: Float[Tensor, ""]
 
 
-def discriminator_losses(
-    loss: GANLoss, logits: Float[Tensor, " rows"], mixed_labels: Float[Tensor, " m"], mix_weight: float = 1.0
-) -> DiscriminatorLosses:
-    """Equation 6: soft(real rows, 1) + soft(fake rows, 0) + w * soft(mixed rows, y(lam; x1, x2)), each term a mean.
+def weighted_mean(values: Float[Tensor, " n"], weight: Float[Tensor, " n"] | None) -> Float[Tensor, ""]:
+    """The mean over rows; with weights of 0 and 1 over the rows of weight 1, and 0 where there are none."""
+    return values.mean() if weight is None else (weight * values).sum() / weight.sum().clamp(min=1)
+
+
+def generator_loss(loss: GANLoss, fake: Any) -> Float[Tensor, ""]:
+    """The mean cost of fake rows to the generator, in float32.
 
     Args:
         loss: what the logits cost.
-        logits: (2B + M,), B real rows, B fake rows, M mixed rows, as `Mixed(...)(x, plan, append=True)` returns them.
-        mixed_labels: (M,), `plan.mix(real_fake_labels(B))`; M may be 0.
-        mix_weight: w.
+        fake: the discriminator's logits of fake rows, a nest.
+    """
+    return costs(loss.generator, fake).mean()
+
+
+class Pairs(Protocol):
+    """What a loss asks of a plan; `mmgan.MixPlan` is one."""
+
+    @property
+    def parts(self) -> tuple[int, ...]: ...
+
+    @property
+    def weight(self) -> Tensor | None: ...
+
+    def of_outputs(self) -> "Pairs": ...
+
+    def mix_labels(self, labels: Tensor, like: Tensor | None = None) -> Tensor: ...
+
+
+Label = Literal["paper", "fake"]
+
+
+def real_fake_labels(batch_size: int, device: torch.device | str | None = None) -> Float[Tensor, " rows"]:
+    """The labels of b real rows on b fake rows: (2b,) float32, ones and then zeros (Appendix E)."""
+    labels = torch.zeros(2 * batch_size, device=device)
+    labels[:batch_size] = 1
+    return labels
+
+
+def mixed_loss(loss: GANLoss, mixed: Any, plan: Pairs, label: Label = "paper") -> Float[Tensor, ""]:
+    """The mean over mixed rows of soft(logits, y(lam; x1, x2)), in float32 (Equation 6).
+
+    Args:
+        loss: what the logits cost.
+        mixed: logits of the M mixed rows, a nest; with M = 0, the baseline "none", the loss is 0.
+        plan: by which they were mixed, over real rows stacked on fake rows. Pairs of weight 0 do not count.
+        label: "paper", the label y(lam; x1, x2) of Appendix E; "fake", 0 for every mixed row, as the released code has
+            it.
+    """
+    first = heads(mixed)[0]
+    if not any(len(head) for head in heads(mixed)):
+        return first.new_zeros((), dtype=torch.float32)
+    plan = plan.of_outputs()
+    labels = real_fake_labels(plan.parts[0], first.device)  # (2b,)
+    if label == "fake":
+        labels = torch.zeros_like(labels)
+    return weighted_mean(
+        costs(lambda head: loss.soft(head, plan.mix_labels(labels.to(head.dtype), head)), mixed), plan.weight
+    )
+
+
+def squared_error(mixed: Any, wanted: Any, weight: Float[Tensor, " m"] | None = None) -> Float[Tensor, ""]:
+    """The mean over mixed rows of (mixed - wanted)^2, a mean over maps and a sum over heads, in float32.
+
+    Args:
+        mixed: outputs of the M mixed rows, a nest.
+        wanted: as `mixed`, what they are to be.
+        weight: (M,), `plan.weight`.
 
     Raises:
-        ValueError: if logits are not (2B + M,) with B of at least 1.
+        ValueError: if a head's shapes differ.
     """
-    m = len(mixed_labels)
-    if logits.dim() != 1 or len(logits) - m < 2 or (len(logits) - m) % 2:
-        raise ValueError(f"logits must be (2B + M,) with M = {m} mixed labels, not {tuple(logits.shape)}")
-    b = (len(logits) - m) // 2
-    real = loss.real(logits[:b]).mean()
-    fake = loss.fake(logits[b : 2 * b]).mean()
-    if m == 0:
-        return DiscriminatorLosses(real, fake, torch.zeros_like(real), real + fake)
-    mixed = loss.soft(logits[2 * b :], mixed_labels).mean()
-    return DiscriminatorLosses(real, fake, mixed, real + fake + mix_weight * mixed)
+    return weighted_mean(per_row_of_pairs(torch.square, mixed, wanted), weight)
+
+
+def discriminator_losses(
+    loss: GANLoss,
+    real: Any,
+    fake: Any,
+    mixed: Any,
+    plan: Pairs,
+    label: Label = "paper",
+    mix_weight: float = 1.0,
+) -> DiscriminatorLosses:
+    """Equation 6: soft(real rows, 1) + soft(fake rows, 0) + w * soft(mixed rows, y(lam; x1, x2)), each term a mean.
+
+        real, fake, mixed = plan.split(net(x, plan=plan, mode="append"))
+        losses = discriminator_losses(GAN_LOSSES["hinge"], real, fake, mixed, plan)
+
+    Args:
+        loss: what the logits cost.
+        real, fake, mixed: nests of logits of b, b and M rows; M may be 0.
+        plan, label: as `mixed_loss` takes them.
+        mix_weight: w.
+    """
+    on_real, on_fake = costs(loss.real, real).mean(), costs(loss.fake, fake).mean()
+    on_mixed = mixed_loss(loss, mixed, plan, label)
+    total = on_real + on_fake + mix_weight * on_mixed if any(len(head) for head in heads(mixed)) else on_real + on_fake
+    return DiscriminatorLosses(on_real, on_fake, on_mixed, total)
 
 
 ClassifierLossName = Literal["ce", "bce"]
@@ -109,7 +193,7 @@ def soft_cross_entropy(logits: Float[Tensor, "n c"], target: Float[Tensor, "n c"
         ValueError: if logits and target differ in shape; class indices are made one-hot first.
     """
     _check_shapes(logits, target)
-    return -(target * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
+    return F.cross_entropy(logits, target)
 
 
 def softmax_bce(logits: Float[Tensor, "n c"], target: Float[Tensor, "n c"]) -> Float[Tensor, ""]:

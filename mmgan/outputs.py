@@ -4,32 +4,47 @@ Each tensor of the output is a *head*. Losses and penalties take the mean over t
 large map does not outweigh a scalar, and the sum over heads.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
+
+from mmgan.errors import UserError
+from mmgan.nests import leaves
 
 
 def heads(output: Any) -> list[Tensor]:
     """The tensors of an output, depth first, in the order of its containers.
 
     Raises:
-        TypeError: for a leaf that is no floating-point tensor.
+        TypeError: for a tensor that is not floating point.
     """
-    if isinstance(output, Tensor) and output.is_floating_point():
-        return [output]
-    if isinstance(output, Mapping):
-        parts = list(output.values())
-    elif isinstance(output, tuple | list):
-        parts = list(output)
-    elif is_dataclass(output) and not isinstance(output, type):
-        parts = [getattr(output, field.name) for field in fields(output)]
-    else:
-        found = f"a {output.dtype} tensor" if isinstance(output, Tensor) else type(output).__name__
-        raise TypeError(f"logits are floating-point tensors or nests of them, not {found}: pick them from the output")
-    return [head for part in parts for head in heads(part)]
+    found = [leaf for _, leaf in leaves(output)]
+    for leaf in found:
+        if not leaf.is_floating_point():
+            raise TypeError(f"logits are floating-point tensors, not {leaf.dtype}: pick them from the output")
+    return found
+
+
+def costs(cost: Callable[[Tensor], Tensor], output: Any) -> Float[Tensor, " rows"]:
+    """What each row costs: the mean of `cost` over the elements of each head, summed over heads.
+
+    Args:
+        cost: of each logit, in float32 or wider.
+        output: logits of n rows, a tensor or a nest of tensors.
+
+    Raises:
+        UserError: for a head that holds features rather than logits: a map of several channels.
+    """
+    found = heads(output)
+    for head in found:
+        if head.dim() > 2 and head.shape[1] != 1 and head.shape[-1] != 1:
+            raise UserError(
+                f"a head of shape {tuple(head.shape)} is no map of logits, which has one channel (n, 1, ...): it seems"
+                " to hold features; take the logits out of the output with Mixed(..., pick=...)"
+            )
+    return sum_heads([_mean_elements(cost(wide(head)), len(head)) for head in found])
 
 
 def per_row(output: Any, rows: int) -> Float[Tensor, " rows"]:

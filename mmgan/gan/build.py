@@ -1,7 +1,8 @@
 """The parts of a GAN run, built from its settings: each group of settings goes only to what needs it."""
 
+import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from mmgan.config.gan import GanConfig, GanMixSettings, GanTrainingSettings
 from mmgan.config.shared import DeviceSettings
@@ -47,9 +48,20 @@ def build(config: GanConfig, stop: StopRequests) -> tuple[Session, GanParts, Ima
         flip=data.flip,
         dequantize=training.dequantize,
     )
-    networks = build_networks(config.networks, **image_shape(images), seed=seed)
+    shape = image_shape(images)
+    networks = build_networks(config.networks, **shape, seed=seed)
+    b, size = training.batch_size // accelerator.num_processes, shape["image_size"]
+    example = torch.zeros(2 * b, shape["channels"], size, size, device=accelerator.device)
     parts = make_parts(
-        *networks, batches, policy, config.networks.latent_dim, config.mix, training, config.device, accelerator
+        *networks,
+        batches,
+        policy,
+        config.networks.latent_dim,
+        config.mix,
+        training,
+        config.device,
+        accelerator,
+        example,
     )
     scorer = None
     if score.score_every:
@@ -69,14 +81,20 @@ def make_parts(
     training: GanTrainingSettings,
     device: DeviceSettings,
     accelerator: Accelerator,
+    example: Tensor,
 ) -> GanParts:
     """Make any generator and discriminator ready for training: mixing, average, optimizers, device.
 
+    Args:
+        example: images as a discriminator's step has them, real ones on fake ones; their values do not matter.
+
     Raises:
-        UserError: if a layer to mix at does not exist.
+        UserError: if a layer to mix at does not exist, or rows cannot be appended there.
     """
     layout = memory_format(device)
-    mixed = Mixed(discriminator, mix.mix.items).to(memory_format=layout)
+    mixed = Mixed(discriminator, mix.mix.items).to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
+    for verdict in mixed.train().check(example.to(memory_format=layout)).values():  # before compile and DDP hide it
+        verdict.require("append")
     generator = generator.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
     average = make_average(generator, training.ema)
     if device.compile:

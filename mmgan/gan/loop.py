@@ -13,9 +13,9 @@ from torch.optim.swa_utils import AveragedModel
 from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import Batches
 from mmgan.draws import torch_stream
-from mmgan.losses import GAN_LOSSES, GANLoss, discriminator_losses
+from mmgan.losses import GAN_LOSSES, GANLoss, discriminator_losses, generator_loss
 from mmgan.mixing.plan import MixPlan
-from mmgan.mixing.policies import RealFakePolicy, real_fake_labels
+from mmgan.mixing.policies import RealFakePolicy
 from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
 from mmgan.training.tasks import Task, finish_step
@@ -81,11 +81,9 @@ def discriminator_step(
         The losses: total, on real rows, on fake rows, on mixed rows.
     """
     x = torch.cat([real, fake.to(real.dtype)])  # (2b, c, h, w)
-    logits = discriminator(x, plan, append=True)  # (2b + m,)
-    mixed_labels = plan.mix(real_fake_labels(len(real), x.device))  # (m,)
-    if mix.mix_label == "fake":
-        mixed_labels = torch.zeros_like(mixed_labels)
-    losses = discriminator_losses(loss, logits.float(), mixed_labels, mix.mix_weight)
+    logits = discriminator(x, plan=plan, mode="append")  # (2b + m,)
+    on_real, on_fake, on_mixed = plan.split(logits)  # (b,), (b,), (m,)
+    losses = discriminator_losses(loss, on_real, on_fake, on_mixed, plan, mix.mix_label, mix.mix_weight)
     guard.update(losses.total)
     return torch.stack([losses.total, losses.real, losses.fake, losses.mixed]).detach()
 
@@ -166,7 +164,7 @@ def train_gan(
         discriminator.requires_grad_(False)
         with accelerator.autocast():
             fake = parts.generator(latents("latents of g", parts.step, b * settings.g_batch_factor))
-            loss_g = loss.generator(discriminator(fake).float()).mean()
+            loss_g = generator_loss(loss, discriminator(fake))
         guard_g.update(loss_g)
         discriminator.requires_grad_(True)
         statistics.restore(guard_d.skipped + guard_g.skipped > 0)

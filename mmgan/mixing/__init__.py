@@ -3,8 +3,19 @@
 `Mixed` wraps any network; plans say what to mix and policies draw plans. All public names are also `mmgan`'s.
 """
 
+from mmgan.mixing.inspection import Inspection
 from mmgan.mixing.mixed import Mixed
 from mmgan.mixing.plan import MixPlan
-from mmgan.mixing.policies import PermutationPolicy, RealFakePolicy, real_fake_labels
+from mmgan.mixing.policies import PermutationPolicy, RealFakePolicy
+from mmgan.mixing.term import MixupTerm
+from mmgan.mixing.verdict import Verdict
 
-__all__ = ["MixPlan", "Mixed", "PermutationPolicy", "RealFakePolicy", "real_fake_labels"]
+__all__ = [
+    "Inspection",
+    "MixPlan",
+    "Mixed",
+    "MixupTerm",
+    "PermutationPolicy",
+    "RealFakePolicy",
+    "Verdict",
+]

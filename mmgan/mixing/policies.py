@@ -1,64 +1,48 @@
 """Who is mixed with whom, where, and by how much: the laws from which plans are drawn."""
 
-import math
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from mmgan.draws import numpy_stream
 from mmgan.errors import UserError
-from mmgan.mixing.names import parse_layers
+from mmgan.mixing.laws import Law, check_law, draw_box, draw_lam
+from mmgan.mixing.names import Layers, parse_layers
+from mmgan.mixing.partners import partners_within
 from mmgan.mixing.plan import NO_LAYER, MixPlan
+from mmgan.mixing.rules import Rule
 
-Law = Literal["beta", "uniform", "folded-beta"]
 Pair = Literal["real-fake", "fake-real", "fake-fake"]
 Device = torch.device | str | None
 
 
-def real_fake_labels(batch_size: int, device: Device = None) -> Float[Tensor, " rows"]:
-    """The labels of B real rows on B fake rows: (2B,) float32, ones and then zeros (Appendix E)."""
-    labels = torch.zeros(2 * batch_size, device=device)
-    labels[:batch_size] = 1
-    return labels
-
-
-def check_law(law: Law, alpha: float) -> None:
-    """Refuse an alpha for which the law of lam is not a distribution on [0, 1].
-
-    Raises:
-        UserError: for an unknown law, or an alpha outside its range.
-    """
-    if law not in get_args(Law):
-        raise UserError(f"lam '{law}' is not a law: choose one of {', '.join(get_args(Law))}")
-    if law == "uniform" and not 0 < alpha <= 1:
-        raise UserError(f"alpha {alpha} is out of range: lam ~ Uniform(0, alpha) needs 0 < alpha <= 1")
-    if not (0 < alpha < math.inf):
-        raise UserError(f"alpha {alpha} is out of range: lam ~ Beta(alpha, alpha) needs a finite alpha > 0")
-
-
-def draw_lam(rng: np.random.Generator, law: Law, alpha: float, size: int, per: str) -> npt.NDArray[np.float32]:
-    """(size,) values of lam: one for the batch, repeated, or one a row."""
-    count = 1 if per == "batch" else size
-    if law == "uniform":
-        lam = rng.uniform(0.0, alpha, count)
-    else:
-        lam = rng.beta(alpha, alpha, count)
-        if law == "folded-beta":  # the released GAN code keeps lam at or below one half
-            lam = np.minimum(lam, 1 - lam)
-    return lam.astype(np.float32).repeat(size if per == "batch" else 1)
-
-
 def _plan(
-    layer: str, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64], lam: npt.NDArray[np.float32], device: Device
+    layer: str,
+    left: npt.NDArray[np.int64],
+    right: npt.NDArray[np.int64],
+    lam: npt.NDArray[np.float32],
+    device: Device,
+    parts: tuple[int, ...],
+    box: npt.NDArray[np.float32] | None = None,
+    pack: int = 1,
+    **more: Any,
 ) -> MixPlan:
-    tensors = (torch.from_numpy(a) for a in (left, right, lam))
-    left_rows, right_rows, weights = (t if device is None else t.to(device, non_blocking=True) for t in tensors)
-    return MixPlan(layer, left_rows, right_rows, weights)
+    """A plan on the device. With `pack` the pairs are of packs, and become pairs of their rows."""
+    if pack > 1:
+        inside = np.arange(pack)
+        left, right = ((index[:, None] * pack + inside).reshape(-1) for index in (left, right))
+        lam = lam.repeat(pack)
+        box = None if box is None else box.repeat(pack, axis=0)
+    used = np.unique(np.concatenate([left, right]))
+    arrays = {"left": left, "right": right, "lam": lam, "used": used} | ({} if box is None else {"box": box})
+    tensors: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    if device is not None:
+        tensors = {name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()}
+    return MixPlan(layer, parts=parts, pack=pack, **tensors, **more)
 
 
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
@@ -71,6 +55,19 @@ def _draw_layer(layers: tuple[str, ...], seed: int, step: int) -> str:
     return layers[int(numpy_stream(seed, "layer", 0, step).integers(len(layers)))]
 
 
+def _packs(batch_size: int, pack: int) -> int:
+    if pack < 1 or batch_size % pack:
+        raise UserError(f"{batch_size} rows cannot be cut into packs of {pack}: choose a multiple")
+    return batch_size // pack
+
+
+def _check_classes(within: Tensor, rows: int) -> None:
+    if within.dtype != torch.int64 or within.shape != (rows,):
+        raise UserError(
+            f"within= takes the classes of all {rows} rows as int64 ({rows},), not {within.dtype} {tuple(within.shape)}"
+        )
+
+
 class PermutationPolicy:
     """Supervised Manifold Mixup: each row meets the row that a shuffled copy of the batch puts beside it (Section 2).
 
@@ -81,6 +78,7 @@ class PermutationPolicy:
         per: "batch", one lam for the batch (the paper), or "example", one a row.
         layer_per: "batch", one layer for the batch (the paper), or "example": the batch is cut into one group a layer
             and rows pair only inside their group; such plans come from `draw_groups`.
+        rule: "linear" (the paper), "cutmix" (boxes of area lam) or "statistics" (channel means and deviations).
 
     Raises:
         UserError: for an alpha, law or choice that does not exist.
@@ -88,36 +86,59 @@ class PermutationPolicy:
 
     def __init__(
         self,
-        layers: str | Sequence[str],
+        layers: Layers,
         alpha: float = 2.0,
         lam: Law = "beta",
         per: Literal["batch", "example"] = "batch",
         layer_per: Literal["batch", "example"] = "batch",
+        rule: Rule = "linear",
     ) -> None:
         self.layers = parse_layers(layers)
         check_law(lam, alpha)
         _check_choice("per", per, ("batch", "example"))
         _check_choice("layer_per", layer_per, ("batch", "example"))
-        self.alpha, self.lam, self.per, self.layer_per = alpha, lam, per, layer_per
+        _check_choice("rule", rule, get_args(Rule))
+        self.alpha, self.lam, self.per, self.layer_per, self.rule = alpha, lam, per, layer_per, rule
 
-    def draw(self, batch_size: int, step: int = 0, seed: int = 0, rank: int = 0, device: Device = None) -> MixPlan:
+    def draw(
+        self,
+        batch_size: int,
+        step: int = 0,
+        seed: int = 0,
+        rank: int = 0,
+        device: Device = None,
+        within: Tensor | None = None,
+        pack: int = 1,
+    ) -> MixPlan:
         """The plan of one step: M = batch_size rows, left the batch in order and right a permutation of it.
 
         Pure: the same arguments give the same plan. Without layers the plan's layer is "none", each row is its own
         partner and `plan.mix(labels)` returns the labels.
 
+        Args:
+            batch_size: b, rows of the batch.
+            step, seed, rank: name the draw; the layer is drawn without the rank.
+            device: where the plan is to lie.
+            within: (b,) int64 classes on the device: rows meet rows of their own class alone.
+            pack: rows that the network joins to one: they share lam, and pack meets pack. Not with `within`.
+
         Raises:
-            UserError: if layers are drawn per example; `draw_groups` returns those plans.
+            UserError: if layers are drawn per example; `draw_groups` returns those plans. If the rows cannot be packed.
         """
         if self.layer_per == "example" and self.layers:
-            raise UserError("layer_per='example' makes one plan a layer: call draw_groups(...) and net(x, *plans)")
-        left = np.arange(batch_size)
+            raise UserError("layer_per='example' makes one plan a layer: call draw_groups(...) and net(x, plan=plans)")
+        parts, packs = (batch_size,), _packs(batch_size, pack)
+        left = np.arange(packs)
         if not self.layers:
-            return _plan(NO_LAYER, left, left, np.ones(batch_size, np.float32), device)
+            return _plan(NO_LAYER, left, left, np.ones(packs, np.float32), device, parts, pack=pack)
         rng = numpy_stream(seed, "pairs", rank, step)
-        right = rng.permutation(batch_size)
-        weights = draw_lam(rng, self.lam, self.alpha, batch_size, self.per)
-        return _plan(_draw_layer(self.layers, seed, step), left, right, weights, device)
+        right = rng.permutation(packs)
+        weights = draw_lam(rng, self.lam, self.alpha, packs, self.per)
+        box = draw_box(self.rule, weights, seed, rank, step)
+        plan = _plan(
+            _draw_layer(self.layers, seed, step), left, right, weights, device, parts, box, pack, rule=self.rule
+        )
+        return plan if within is None else _pair_within(plan, within, order=right, wanted_fake=None)
 
     def draw_groups(
         self, batch_size: int, step: int = 0, seed: int = 0, rank: int = 0, device: Device = None
@@ -131,19 +152,29 @@ class PermutationPolicy:
             return (self.draw(batch_size, step, seed, rank, device),)
         rng = numpy_stream(seed, "pairs", rank, step)
         weights = draw_lam(rng, self.lam, self.alpha, batch_size, self.per)
+        box = draw_box(self.rule, weights, seed, rank, step)
         groups = np.array_split(rng.permutation(batch_size), len(self.layers))
         order = rng.permutation(len(self.layers))
         return tuple(
-            _plan(layer, groups[k], rng.permutation(groups[k]), weights[groups[k]], device)
+            _plan(
+                layer,
+                rows := groups[k],
+                rng.permutation(rows),
+                weights[rows],
+                device,
+                (batch_size,),
+                None if box is None else box[rows],
+                rule=self.rule,
+            )
             for layer, k in zip(self.layers, order, strict=True)
             if len(groups[k])
         )
 
 
 class RealFakePolicy:
-    """Manifold Mixup for a discriminator, over B real rows stacked on B fake rows (Appendix E, Equations 3 to 6).
+    """Manifold Mixup for a discriminator, over b real rows stacked on b fake rows (Appendix E, Equations 3 to 6).
 
-    Each of the B mixed rows is real-fake, fake-real or fake-fake with equal probability (the kinds in `pairs`); two
+    Each of the b mixed rows is real-fake, fake-real or fake-fake with equal probability (the kinds in `pairs`); two
     real rows are never mixed. No row is used twice on one side of the pairs of a step.
 
     Args:
@@ -152,6 +183,7 @@ class RealFakePolicy:
         lam: "uniform" (the paper), "beta", or "folded-beta" (the released code).
         per: "example", one lam a row, or "batch", one for the batch.
         pairs: the kinds of pairs, named left to right: lam weighs the left row.
+        rule: "linear" (the paper), "cutmix" (boxes of area lam) or "statistics" (channel means and deviations).
 
     Raises:
         UserError: for an alpha, law, kind or choice that does not exist.
@@ -159,36 +191,83 @@ class RealFakePolicy:
 
     def __init__(
         self,
-        layers: str | Sequence[str],
+        layers: Layers,
         alpha: float = 0.5,
         lam: Law = "uniform",
         per: Literal["batch", "example"] = "example",
         pairs: Sequence[Pair] = ("real-fake", "fake-real", "fake-fake"),
+        rule: Rule = "linear",
     ) -> None:
         self.layers = parse_layers(layers)
         check_law(lam, alpha)
         _check_choice("per", per, ("batch", "example"))
+        _check_choice("rule", rule, get_args(Rule))
         if not pairs or len(set(pairs)) < len(pairs):
             raise UserError(
                 f"pairs {list(pairs)} must name one kind or more, each once, of {', '.join(get_args(Pair))}"
             )
         for pair in pairs:
             _check_choice("pairs", pair, get_args(Pair))
-        self.alpha, self.lam, self.per, self.pairs = alpha, lam, per, tuple(pairs)
+        self.alpha, self.lam, self.per, self.pairs, self.rule = alpha, lam, per, tuple(pairs), rule
 
-    def draw(self, batch_size: int, step: int = 0, seed: int = 0, rank: int = 0, device: Device = None) -> MixPlan:
-        """The plan of one step over rows 0..B-1 (real) and B..2B-1 (fake): M = B mixed rows, B = batch_size.
+    def draw(
+        self,
+        batch_size: int,
+        step: int = 0,
+        seed: int = 0,
+        rank: int = 0,
+        device: Device = None,
+        within: Tensor | None = None,
+        pack: int = 1,
+    ) -> MixPlan:
+        """The plan of one step over rows 0..b-1 (real) and b..2b-1 (fake): M = b mixed rows, b = batch_size.
 
         Pure: the same arguments give the same plan. Without layers it has layer "none" and no rows.
+
+        Args:
+            batch_size: b, real rows, and as many fake ones.
+            step, seed, rank: name the draw; the layer is drawn without the rank.
+            device: where the plan is to lie.
+            within: (2b,) int64 classes on the device: rows meet rows of their own class alone. Left rows, kinds and lam
+                are those of the same draw without it. A row without a partner of the wanted kind and class gets weight
+                0. Partners are found on the device, without a synchronisation.
+            pack: rows that the network joins to one: they share lam, and pack meets pack. Not with `within`.
+
+        Raises:
+            UserError: if the rows cannot be packed, or `within` does not fit them.
         """
+        parts, packs = (batch_size, batch_size), _packs(batch_size, pack)
         if not self.layers:
             none = np.empty(0, np.int64)
-            return _plan(NO_LAYER, none, none, np.empty(0, np.float32), device)
+            return _plan(NO_LAYER, none, none, np.empty(0, np.float32), device, parts, pack=pack)
         rng = numpy_stream(seed, "pairs", rank, step)
-        kind = rng.integers(len(self.pairs), size=batch_size)
+        kind = rng.integers(len(self.pairs), size=packs)
         left_is_fake = np.array([pair.startswith("fake") for pair in self.pairs])[kind]
         right_is_fake = np.array([pair.endswith("fake") for pair in self.pairs])[kind]
-        left = rng.permutation(batch_size) + batch_size * left_is_fake
-        right = rng.permutation(batch_size) + batch_size * right_is_fake
-        weights = draw_lam(rng, self.lam, self.alpha, batch_size, self.per)
-        return _plan(_draw_layer(self.layers, seed, step), left, right, weights, device)
+        left = rng.permutation(packs) + packs * left_is_fake
+        order = rng.permutation(packs)
+        weights = draw_lam(rng, self.lam, self.alpha, packs, self.per)
+        box = draw_box(self.rule, weights, seed, rank, step)
+        layer = _draw_layer(self.layers, seed, step)
+        right = order + packs * right_is_fake
+        plan = _plan(layer, left, right, weights, device, parts, box, pack, rule=self.rule)
+        return plan if within is None else _pair_within(plan, within, order, right_is_fake)
+
+
+def _pair_within(
+    plan: MixPlan, within: Tensor, order: npt.NDArray[np.int64], wanted_fake: npt.NDArray[np.bool_] | None
+) -> MixPlan:
+    """The plan with partners of the left rows' own classes; `order` is the random order of a part's rows."""
+    _check_classes(within, plan.rows)
+    if plan.pack > 1:
+        raise UserError("pack= and within= exclude each other: rows of a pack have classes of their own")
+    device, b, count = plan.left.device, plan.parts[0], len(plan.parts)
+    if within.device != device:
+        raise UserError(f"within= lies on {within.device}, the plan on {device}: draw the plan with device=")
+    arrays = np.concatenate([order + b * part for part in range(count)]), np.arange(count).repeat(b)
+    order_of_all, kind = (torch.from_numpy(array).to(device, non_blocking=True) for array in arrays)
+    wanted = np.zeros(len(plan), np.int64) if wanted_fake is None else wanted_fake.astype(np.int64)
+    right, weight = partners_within(
+        within, plan.left, order_of_all, kind, torch.from_numpy(wanted).to(device, non_blocking=True)
+    )
+    return MixPlan(plan.layer, plan.left, right, plan.lam, plan.parts, plan.rule, plan.box, weight, within, plan.pack)

@@ -1,35 +1,43 @@
-"""The hooks behind `Mixed`: what happens at a tapped layer during one forward."""
+"""The hooks behind `Mixed`: what happens at a tapped module during one forward."""
 
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmgan.errors import UserError
 from mmgan.mixing.plan import PIXEL, MixPlan
+from mmgan.nests import leaves, map_nest
 
-Action = Callable[[Tensor], Tensor]
+Action = Callable[[Any], Any]
+"""A tapped module's output -> what flows on instead."""
 
 
-class Call:
-    """What the taps have to do in the forward that is under way; idle between forwards."""
+class Call(threading.local):
+    """What the taps have to do in the forward that is under way in this thread; idle between forwards."""
 
     def __init__(self) -> None:
         self.actions: Mapping[str, Action] = {}
         self.done: list[str] = []
-        self.rows = 0
 
-    def run(self, model: nn.Module, x: Tensor, actions: Mapping[str, Action]) -> Any:
-        """model(x), with each action applied to the output of the layer it is named for, exactly once.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Call, ()  # a copy or a pickle of a network starts idle
+
+    def run(
+        self, model: nn.Module, inputs: Sequence[Any], named: Mapping[str, Any], actions: Mapping[str, Action]
+    ) -> Any:
+        """model(*inputs, **named), with each action applied to the output of its module, exactly once.
 
         Raises:
-            UserError: if a layer does not run, runs twice, or does not yield the batch first.
+            UserError: if a module does not run, or runs twice.
         """
-        self.actions, self.rows = actions, x.shape[0]
+        self.actions, self.done = actions, []
         try:
-            y = model(self.apply(PIXEL, x) if PIXEL in actions else x)
+            if PIXEL in actions:
+                inputs, named = change_first(inputs, named, lambda x: self.apply(PIXEL, x))
+            y = model(*inputs, **named)
             missed = [name for name in actions if name not in self.done]
         finally:
             self.actions, self.done = {}, []
@@ -41,16 +49,11 @@ class Call:
         return y
 
     def apply(self, name: str, output: Any) -> Any:
-        """The output of layer `name` after its action: a tensor, or a tuple whose first item was acted on."""
+        """The output of module `name` after its action."""
         if name in self.done:
             raise UserError(f"layer '{name}' runs more than once in a forward: choose one that runs once")
         self.done.append(name)
-        h = output[0] if isinstance(output, tuple) and output else output
-        if not isinstance(h, Tensor) or h.dim() == 0 or h.shape[0] != self.rows:
-            got = f"a tensor of shape {tuple(h.shape)}" if isinstance(h, Tensor) else type(h).__name__
-            raise UserError(f"layer '{name}' yields {got}, not a tensor with the batch of {self.rows} rows first")
-        h = self.actions[name](h)
-        return (h, *output[1:]) if isinstance(output, tuple) else h
+        return self.actions[name](output)
 
 
 class Tap:
@@ -66,48 +69,80 @@ class Tap:
         return self.call.apply(self.name, output)
 
 
-def training_batch_norms(model: nn.Module) -> Iterator[tuple[str, _BatchNorm]]:
-    """The modules, with their names, that normalise a row by the other rows of its batch."""
-    for name, module in model.named_modules():
-        if isinstance(module, _BatchNorm) and (module.training or not module.track_running_stats):
-            yield name, module
+def change_first(
+    inputs: Sequence[Any], named: Mapping[str, Any], change: Callable[[Any], Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with the network's first input changed: the first positional one, else the first by keyword."""
+    if inputs:
+        return (change(inputs[0]), *inputs[1:]), dict(named)
+    first = next(iter(named))
+    return (), {**named, first: change(named[first])}
 
 
-def separate_passes(model: nn.Module, call: Call, x: Tensor, name: str, plan: MixPlan, detach: bool) -> Tensor:
-    """The halves of x alone, then the mixed rows alone: (N, ...) -> (N + M, ...) logits.
+def first_input(inputs: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """The network's first input."""
+    return inputs[0] if inputs else next(iter(named.values()), None)
 
-    For networks whose rows see each other. The third pass needs some M rows to reach the layer; what it computes before
-    the layer is dropped, and running statistics there are not updated by it.
 
-    Raises:
-        UserError: if N is odd, or for what `Call.run` refuses.
+def mixable(leaf: Tensor, counts: Sequence[int], dim: int) -> bool:
+    """Whether a tapped tensor holds rows to mix: floating point, with one of the counts at `dim`."""
+    return leaf.is_floating_point() and leaf.dim() > dim and leaf.shape[dim] in counts
+
+
+def rows_fault(name: str, output: Any, counts: Sequence[int], dim: int) -> str | None:
+    """Why nothing of a module's output can be mixed: one line, or None."""
+    tensors = [leaf for _, leaf in leaves(output)]
+    if any(mixable(leaf, counts, dim) for leaf in tensors):
+        return None
+    integers = [leaf for leaf in tensors if leaf.dim() > dim and leaf.shape[dim] in counts]
+    if integers:
+        return (
+            f"layer '{name}' yields {integers[0].dtype} values, which cannot be interpolated: choose a later layer, or"
+            " convert images to float"
+        )
+    got = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+    where = "first" if dim == 0 else f"at dimension {dim}"
+    hint = "; where they lie at dimension 1, use Mixed(..., batch_dim=1)" if dim == 0 else ""
+    return f"layer '{name}' yields {got}, not a tensor with the batch of {counts[0]} rows {where}{hint}"
+
+
+def on_rows(name: str, counts: Sequence[int], dim: int, change: Callable[[Tensor], Tensor]) -> Action:
+    """The action that changes every tensor of the output that holds rows; the others flow on as they are.
+
+    Raises (in the forward):
+        UserError: if no tensor of the output has the rows.
     """
-    if len(x) % 2:
-        raise UserError(f"passes='separate' takes as many real rows as fake ones stacked, not {len(x)} rows in all")
-    halves: list[Tensor] = []
 
-    def keep(h: Tensor) -> Tensor:
-        halves.append(h.clone())  # the next layer may work in place, as ReLU(inplace=True) does
-        return h
+    def act(output: Any) -> Any:
+        if fault := rows_fault(name, output, counts, dim):
+            raise UserError(fault)
+        return map_nest(lambda _, leaf: change(leaf) if mixable(leaf, counts, dim) else leaf, output)
 
-    outputs = [call.run(model, half, {name: keep}) for half in x.chunk(2)]
-    hidden = torch.cat(halves)  # (N, ...)
-    mixed = plan.mix(hidden.detach() if detach else hidden)  # (M, ...)
-    if name == PIXEL:
-        return torch.cat([*outputs, model(mixed)])
-    norms = [module for _, module in training_batch_norms(model) if module.track_running_stats]
+    return act
 
-    def track(on: bool) -> None:
-        for module in norms:  # not by restoring buffers: the backward of the first passes holds them
-            module.track_running_stats = on
 
-    def insert(h: Tensor) -> Tensor:
-        track(True)
-        return mixed
+def append_at(name: str, plan: MixPlan, dim: int, detach: bool) -> Action:
+    """N rows -> N + M; of N + M rows (an extended input or an earlier module made them) the last M are overwritten."""
+    n = plan.rows
 
-    rows = x.detach().index_select(0, plan.left)  # (M, ...)
-    track(False)
-    try:
-        return torch.cat([*outputs, call.run(model, rows, {name: insert})])  # (N + M, ...)
-    finally:
-        track(True)
+    def change(h: Tensor) -> Tensor:
+        plain = h if h.shape[dim] == n else h.narrow(dim, 0, n)
+        return torch.cat([plain, plan.mix(plain.detach() if detach else plain, dim)], dim)  # (N + M, ...)
+
+    return on_rows(name, (n, n + len(plan)), dim, change)
+
+
+def replace_at(name: str, plan: MixPlan, dim: int, detach: bool) -> Action:
+    """N rows -> N, those in plan.left replaced."""
+
+    def change(h: Tensor) -> Tensor:
+        if detach:  # only the rows of this plan: those that other plans mix elsewhere keep their gradient
+            return h.index_copy(dim, plan.left, plan.mix(h.detach(), dim))  # (N, ...)
+        return plan.replace(h, dim)
+
+    return on_rows(name, (plan.rows,), dim, change)
+
+
+def mix_at(name: str, plan: MixPlan, dim: int, detach: bool) -> Action:
+    """The plan's rows -> M."""
+    return on_rows(name, (plan.rows,), dim, lambda h: plan.mix(h.detach() if detach else h, dim))

@@ -73,9 +73,12 @@ def build(config: ClassifierConfig, stop: StopRequests) -> tuple[Session, Classi
         flip=config.data.flip,
         crop_padding=config.examples.crop_padding,
     )
-    network = build_network(config.network, classes=len(images.classes), **image_shape(images), seed=seed)
+    shape = image_shape(images)
+    network = build_network(config.network, classes=len(images.classes), **shape, seed=seed)
+    b, size = config.training.batch_size // accelerator.num_processes, shape["image_size"]
+    example = torch.zeros(b, shape["channels"], size, size, device=accelerator.device)
     parts = make_parts(
-        network, batches, policy, len(images.classes), config.mix, config.training, config.device, accelerator
+        network, batches, policy, len(images.classes), config.mix, config.training, config.device, accelerator, example
     )
     parts.attack = make_attack(config.adversarial)
     size = images.pixels.shape[-1]
@@ -128,14 +131,20 @@ def make_parts(
     training: ClassifierTrainingSettings,
     device: DeviceSettings,
     accelerator: Accelerator,
+    example: Tensor,
 ) -> ClassifierParts:
     """Make any classifier ready for training: mixing, average, optimizer, device.
 
+    Args:
+        example: images as a step has them; their values do not matter.
+
     Raises:
-        UserError: if a layer to mix at does not exist.
+        UserError: if a layer to mix at does not exist, or rows cannot be replaced there.
     """
     layout = memory_format(device)
     mixed = Mixed(network, mix.mix.items, detach=mix.detach).to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
+    for verdict in mixed.train().check(example.to(memory_format=layout)).values():  # before compile and DDP hide it
+        verdict.require("replace")
     average = make_average(mixed, training.ema)
     if device.compile:
         mixed.compile(fullgraph=True)

@@ -163,7 +163,7 @@ def train_classifier(
         for plan in plans:
             y = plan.replace(y)  # (b, classes)
         with global_stream(seed, "dropout", rank, parts.step):  # dropout and noise draw from the global one
-            logits = parts.network(x, *plans)  # (b, classes)
+            logits = parts.network(x, plan=plans)  # (b, classes)
         loss = loss_of(logits.float(), y)
         guard.update(loss)
         statistics.restore(guard.skipped > 0)

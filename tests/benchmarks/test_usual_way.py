@@ -14,7 +14,6 @@ from benchmarks.setup import LAYERS, Gan, mix_of
 from benchmarks.usual_way import discriminator_loss
 from mmgan import Mixed, RealFakePolicy
 from mmgan.losses import GAN_LOSSES, discriminator_losses
-from mmgan.mixing.policies import real_fake_labels
 
 GAN = Gan("cpu", batch_size=4, d_width=6, g_width=6, latent_dim=5, n_dis=3)
 
@@ -49,9 +48,9 @@ def test_losses_and_gradients_of_the_discriminator_are_equal(layer: str) -> None
     usual, ours = GAN.usual_way().discriminator, GAN.networks()[1]
     plan = RealFakePolicy(layer).draw(GAN.batch_size)
     real, fake = torch.randn(2, GAN.batch_size, 3, 32, 32).tanh()
-    logits = Mixed(ours, layer)(torch.cat([real, fake]), plan, append=True)
-    labels = plan.mix(real_fake_labels(GAN.batch_size).double())
-    loss = discriminator_losses(GAN_LOSSES["jsgan"], logits, labels).total
+    logits = Mixed(ours, layer)(torch.cat([real, fake]), plan=plan, mode="append")
+    outputs = plan.split(logits)
+    loss = discriminator_losses(GAN_LOSSES["jsgan"], *outputs, plan).total
     usual_loss = discriminator_loss(usual, real, fake, plan)
     torch.testing.assert_close(loss, usual_loss, rtol=1e-12, atol=0)
     loss.backward()

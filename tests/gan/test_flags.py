@@ -38,7 +38,9 @@ def step(device: DeviceSettings, layer: str) -> tuple[dict[str, Any], GanParts]:
     accelerator = Accelerator(cpu=True, mixed_precision=device.mixed_precision)
     networks = build_networks(settings, channels=3, image_size=16, seed=0)
     batches = make_batches(images(), B, seed=0)
-    state = make_parts(*networks, batches, make_policy(mix), 6, mix, STILL, device, accelerator)
+    state = make_parts(
+        *networks, batches, make_policy(mix), 6, mix, STILL, device, accelerator, torch.zeros(2 * B, 3, 16, 16)
+    )
     rows: list[dict[str, Any]] = []
     train_gan(
         state,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mmgan import RealFakePolicy, real_fake_labels
+from mmgan.errors import UserError
 from mmgan.losses import GAN_LOSSES, GANLossName, discriminator_losses
 
 NAMES = list(GAN_LOSSES)
@@ -112,7 +113,7 @@ def test_discriminator_losses_with_mixed_rows(name: GANLossName, weight: float) 
         y = {(True, False): lam, (False, True): 1 - lam, (False, False): 0.0}[i < b, j < b]
         mixed += (y * real(d[2 * b + m]) + (1 - y) * fake(d[2 * b + m])) / b
     wanted_real, wanted_fake = sum(map(real, d[:b])) / b, sum(map(fake, d[b : 2 * b])) / b
-    got = discriminator_losses(GAN_LOSSES[name], logits, plan.mix(real_fake_labels(b)), weight)
+    got = discriminator_losses(GAN_LOSSES[name], *plan.split(logits), plan, mix_weight=weight)
     assert got.real.item() == pytest.approx(wanted_real)
     assert got.fake.item() == pytest.approx(wanted_fake)
     assert got.mixed.item() == pytest.approx(mixed, rel=1e-6)
@@ -121,8 +122,8 @@ def test_discriminator_losses_with_mixed_rows(name: GANLossName, weight: float) 
 
 def test_discriminator_losses_without_mixed_rows() -> None:
     logits = torch.randn(6, dtype=torch.float64, requires_grad=True)
-    labels = RealFakePolicy("none").draw(3).mix(real_fake_labels(3))
-    got = discriminator_losses(GAN_LOSSES["jsgan"], logits, labels)
+    plan = RealFakePolicy("none").draw(3)
+    got = discriminator_losses(GAN_LOSSES["jsgan"], *plan.split(logits), plan)
     wanted = F.binary_cross_entropy_with_logits(logits, real_fake_labels(3).double()) * 2
     torch.testing.assert_close(got.total, wanted)
     assert got.mixed.item() == 0
@@ -132,11 +133,10 @@ def test_discriminator_losses_without_mixed_rows() -> None:
 
 
 def test_shapes_that_would_broadcast_are_refused_without_any_type_checker() -> None:
-    soft, losses = inspect.unwrap(type(GAN_LOSSES["jsgan"]).soft), inspect.unwrap(discriminator_losses)
+    soft = inspect.unwrap(type(GAN_LOSSES["jsgan"]).soft)
     with pytest.raises(ValueError, match=r"logits \(3, 1\) need a target of the same shape, not \(3,\)"):
         soft(GAN_LOSSES["jsgan"], torch.zeros(3, 1), torch.zeros(3))
-    for rows in (0, 2, 7, 1):
-        with pytest.raises(ValueError, match=r"logits must be \(2B \+ M,\) with M = 2 mixed labels"):
-            losses(GAN_LOSSES["jsgan"], torch.zeros(rows), torch.zeros(2))
-    with pytest.raises(ValueError, match=r"not \(6, 1\)"):
-        losses(GAN_LOSSES["jsgan"], torch.zeros(6, 1), torch.zeros(2))
+    plan = RealFakePolicy("1").draw(2)
+    for shape in [(0,), (2,), (4,), (7,), (1, 6), ()]:
+        with pytest.raises(UserError, match=r"does not have the 6 rows of an appended forward"):
+            plan.split(torch.zeros(shape))

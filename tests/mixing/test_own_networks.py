@@ -9,6 +9,7 @@ from torch import nn
 from mmgan import Mixed, PermutationPolicy, RealFakePolicy
 from mmgan.classifiers import build_classifier
 from mmgan.discriminators import build_discriminator
+from mmgan.mixing.verdict import Mode
 from tests.support.by_hand import Case, assert_equal_to_hand, child
 
 
@@ -47,17 +48,17 @@ def every(networks: dict[str, Callable[[], nn.Module]], last: str) -> list[objec
 
 # a spectral norm iterates in training mode: one forward against one forward, buffers compared afterwards
 @pytest.mark.parametrize(("case", "layer"), every(DISCRIMINATORS, "squeeze"))
-@pytest.mark.parametrize("append", [False, True])
-def test_discriminators(case: Case, layer: str, append: bool) -> None:
-    plan = RealFakePolicy(layer, alpha=1.0).draw(3) if append else PermutationPolicy(layer).draw(6)
-    assert_equal_to_hand(case, [plan], append=append, n=6, train=True)
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_discriminators(case: Case, layer: str, mode: Mode) -> None:
+    plan = RealFakePolicy(layer, alpha=1.0).draw(3) if mode == "append" else PermutationPolicy(layer).draw(6)
+    assert_equal_to_hand(case, [plan], mode=mode, n=6, train=True)
 
 
 @pytest.mark.parametrize(("case", "layer"), every(CLASSIFIERS, "nothing"))
-@pytest.mark.parametrize("append", [False, True])
-def test_classifiers(case: Case, layer: str, append: bool) -> None:
-    plan = RealFakePolicy(layer, alpha=1.0).draw(3) if append else PermutationPolicy(layer).draw(6)
-    assert_equal_to_hand(case, [plan], append=append, n=6, train=not append)
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_classifiers(case: Case, layer: str, mode: Mode) -> None:
+    plan = RealFakePolicy(layer, alpha=1.0).draw(3) if mode == "append" else PermutationPolicy(layer).draw(6)
+    assert_equal_to_hand(case, [plan], mode=mode, n=6, train=mode == "replace")
 
 
 @pytest.mark.parametrize("build", [*DISCRIMINATORS.values(), *CLASSIFIERS.values()])
@@ -67,13 +68,13 @@ def test_short_names_stand_for_their_stages(build: Callable[[], nn.Module]) -> N
     x = torch.randn(6, 1, 16, 16)
     for number in ("1", "2", "3"):
         plan = PermutationPolicy(number).draw(6)
-        wanted = Mixed(model, number)(x, plan)
+        wanted = Mixed(model, number)(x, plan=plan)
         stage = model.stages[number]  # type: ignore[index]
         for name in (f"h{number}", stage):
             net = Mixed(model, name)
             assert net.layers == (stage,)
-            assert torch.equal(net(x, PermutationPolicy(name).draw(6)), wanted)
-            assert torch.equal(net(x, plan), wanted), "a plan may use any name of the layer"
+            assert torch.equal(net(x, plan=PermutationPolicy(name).draw(6)), wanted)
+            assert torch.equal(net(x, plan=plan), wanted), "a plan may use any name of the layer"
 
 
 @pytest.mark.parametrize("arch", ["resnet", "dcgan"])
@@ -81,11 +82,13 @@ def test_short_names_stand_for_their_stages(build: Callable[[], nn.Module]) -> N
 def test_blocks_before_the_layer_see_2b_rows_and_after_it_3b(arch: str, k: int) -> None:
     b = 4
     model = DISCRIMINATORS[arch]()
+    layer = str(k) if k else "pixel"
+    net, x = Mixed(model, layer), torch.randn(2 * b, 1, 16, 16)
+    net.check(x)
     rows: dict[str, list[int]] = {}
     for name, block in model.named_children():
         block.register_forward_pre_hook(lambda module, args, name=name: rows.setdefault(name, []).append(len(args[0])))
-    layer = str(k) if k else "pixel"
-    logits = Mixed(model, layer)(torch.randn(2 * b, 1, 16, 16), RealFakePolicy(layer).draw(b), append=True)
+    logits = net(x, plan=RealFakePolicy(layer).draw(b), mode="append")
     assert logits.shape == (3 * b,)
     counted = list(rows.values())
     assert counted == [[2 * b]] * k + [[3 * b]] * (len(counted) - k)

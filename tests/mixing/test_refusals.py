@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mmgan import Mixed, MixPlan, PermutationPolicy
+from mmgan import Mixed, MixPlan, PermutationPolicy, RealFakePolicy
 from mmgan.errors import UserError
+from mmgan.mixing.verdict import Mode
 
 
 def net_of() -> nn.Sequential:
@@ -107,55 +108,88 @@ class Integers(nn.Module):
         return x.argmax(1)
 
 
-@pytest.mark.parametrize("append", [False, True])
+@pytest.mark.parametrize("mode", ["replace", "append"])
 @pytest.mark.parametrize(
-    ("layer", "error", "message"),
+    ("layer", "message"),
     [
-        ("twice", UserError, r"'twice' runs more than once in a forward: choose one that runs once"),
-        ("never", UserError, r"'never' did not run in this forward.*choose a layer that always runs"),
-        ("scalar", UserError, r"'scalar' yields a tensor of shape \(\), not a tensor with the batch of 4 rows first"),
-        ("transposed", UserError, r"'transposed' yields a tensor of shape \(3, 4\).*batch of 4 rows first"),
-        ("lister", UserError, r"'lister' yields list, not a tensor with the batch of 4 rows first"),
-        ("empty", UserError, r"'empty' yields tuple, not a tensor with the batch of 4 rows first"),
-        ("integers", TypeError, r"torch.int64 values cannot be interpolated: .*one-hot"),
+        ("twice", r"'twice' runs more than once in a forward: choose one that runs once"),
+        ("never", r"'never' did not run in this forward.*choose a layer that always runs"),
+        ("scalar", r"'scalar' yields a tensor of shape \(\), not a tensor with the batch of 4 rows first"),
+        ("transposed", r"'transposed' yields a tensor of shape \(3, 4\).*batch of 4 rows first"),
+        ("lister", r"'lister' does not reach the network's output: choose another"),
+        ("empty", r"'empty' yields tuple, not a tensor with the batch of 4 rows first"),
+        ("integers", r"'integers' yields torch.int64 values, which cannot be interpolated: choose a later layer"),
     ],
 )
-def test_unfit_layers(layer: str, error: type[Exception], message: str, append: bool) -> None:
+def test_unfit_layers(layer: str, message: str, mode: Mode) -> None:
     net, x = Mixed(Odd(), ["once", layer]), torch.randn(4, 3)
-    with pytest.raises(error, match=message):
-        net(x, plan_at(layer), append=append)
+    with pytest.raises(UserError, match=message):
+        net(x, plan=plan_at(layer), mode=mode)
     assert torch.equal(net(x), x), "a refusal leaves nothing behind"
-    assert not torch.equal(net(x, plan_at("once")), x)
+    assert not torch.equal(net(x, plan=plan_at("once")), x)
 
 
 def test_plans_that_do_not_fit() -> None:
     net, x = Mixed(net_of(), "first,pixel"), torch.randn(4, 3)
     with pytest.raises(UserError, match=r"mixes at 'last', but this network was wrapped for 'first', 'pixel'"):
-        net(x, plan_at("last"))
+        net(x, plan=plan_at("last"))
     with pytest.raises(UserError, match="wrapped for no layers at all"):
-        Mixed(net_of(), "none")(x, plan_at("first"))
+        Mixed(net_of(), "none")(x, plan=plan_at("first"))
     with pytest.raises(UserError, match="a layer of its own"):
-        net(x, plan_at("first"), plan_at("first"))
+        net(x, plan=(plan_at("first"), plan_at("first")))
     with pytest.raises(UserError, match="a layer of its own"):
-        net(x, plan_at("first"), PermutationPolicy("none").draw(4))
-    with pytest.raises(UserError, match="append=True takes one plan"):
-        net(x, plan_at("first"), plan_at("pixel"), append=True)
+        net(x, plan=(plan_at("first"), PermutationPolicy("none").draw(4)))
+    with pytest.raises(UserError, match="mode='append' takes one plan"):
+        net(x, plan=(plan_at("first"), plan_at("pixel")), mode="append")
     with pytest.raises(UserError, match="passes 'both' is unknown: choose joint or separate"):
         Mixed(net_of(), "first", passes="both")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("append", [False, True])
-@pytest.mark.parametrize("detach", [False, True])
-@pytest.mark.parametrize(("left", "right"), [(4, 0), (0, 4), (-1, 0), (0, -1)])
-@pytest.mark.parametrize("layer", ["pixel", "first"])
-def test_a_row_that_is_not_there(layer: str, left: int, right: int, append: bool, detach: bool) -> None:
-    plan = MixPlan(layer, torch.tensor([left]), torch.tensor([right]), torch.tensor([0.5]))
-    with pytest.raises(IndexError):
-        Mixed(net_of(), layer, detach=detach)(torch.randn(4, 3), plan, append=append)
+@pytest.mark.parametrize("mode", ["replace", "append", "alone"])
+def test_a_plan_for_another_number_of_rows(mode: Mode) -> None:
+    net = Mixed(net_of(), "first,pixel")
+    for layer in net.layers:
+        for rows in (3, 5):
+            with pytest.raises(UserError, match=rf"the plan is for {rows} rows, but the batch has 4: draw it for this"):
+                net(torch.randn(4, 3), plan=plan_at(layer, rows), mode=mode)
+    with pytest.raises(UserError, match=r"for 4 rows, but the batch has 2.* \(of b real on b fake rows it is for 2b\)"):
+        net(torch.randn(2, 3), plan=RealFakePolicy("first").draw(2), mode=mode)
 
 
-@pytest.mark.parametrize("append", [False, True])
-def test_uint8_pixels_are_refused(append: bool) -> None:
-    pixels = torch.zeros(4, 3, dtype=torch.uint8)
-    with pytest.raises(TypeError, match=r"torch.uint8 values cannot be interpolated: convert images to float"):
-        Mixed(net_of(), "pixel")(pixels, plan_at("pixel"), append=append)
+def test_the_former_call_is_refused_with_the_new_one() -> None:
+    with pytest.raises(UserError, match=r"a plan goes by keyword: net\(x, plan=plan\)"):
+        Mixed(net_of(), "first")(torch.randn(4, 3), plan_at("first"))
+    with pytest.raises(UserError, match="mode 'add' is unknown: choose replace, append, alone"):
+        Mixed(net_of(), "first")(torch.randn(4, 3), plan=plan_at("first"), mode="add")  # type: ignore[arg-type]
+
+
+class Bytes(nn.Module):
+    """Converts its images itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.last = Scale(), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.scale(x))
+
+
+class Scale(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x / 127.5 - 1
+
+
+@pytest.mark.parametrize("mode", ["replace", "append", "alone"])
+def test_uint8_pixels_are_refused(mode: Mode) -> None:
+    net, pixels = Mixed(Bytes(), "pixel,scale"), torch.randint(256, (4, 3), dtype=torch.uint8)
+    with pytest.raises(UserError, match=r"'pixel' yields torch.uint8 values, .* or convert images to float"):
+        net(pixels, plan=plan_at("pixel"), mode=mode)
+    assert net(pixels, plan=plan_at("scale"), mode=mode).is_floating_point()
+
+
+@pytest.mark.parametrize("mode", ["replace", "append", "alone"])
+def test_data_parallel_is_refused(mode: Mode) -> None:
+    """A replica, as nn.DataParallel makes them."""
+    net = Mixed(net_of(), "first")._replicate_for_data_parallel()  # type: ignore[no-untyped-call]
+    with pytest.raises(UserError, match=r"nn\.DataParallel cuts the batch that a plan is for: use DistributedData"):
+        net(torch.randn(4, 3), plan=plan_at("first"), mode=mode)

@@ -26,12 +26,26 @@ def test_plans_are_checked_when_made() -> None:
     i, lam = torch.arange(3), torch.ones(3)
     for left, right, weights in [(i.int(), i, lam), (i, i.float(), lam), (i, i, i), (i, i, lam.bool())]:
         with pytest.raises(TypeError, match="int64 left and right and floating-point lam"):
-            MixPlan("pixel", left, right, weights)
+            MixPlan("pixel", left, right, weights, parts=(3,))
     for left, right, weights in [(i[:2], i, lam), (i, i, lam[:1]), (i[None], i[None], lam[None]), (i, i, lam[0])]:
         with pytest.raises(ValueError, match="one-dimensional and of one length"):
-            MixPlan("pixel", left, right, weights)
+            MixPlan("pixel", left, right, weights, parts=(3,))
     with pytest.raises(ValueError, match="lie on one device, not cpu, cpu, meta"):
-        MixPlan("pixel", i, i, lam.to("meta"))
+        MixPlan("pixel", i, i, lam.to("meta"), parts=(3,))
+
+
+@pytest.mark.parametrize(("left", "right", "row"), [(4, 0, 4), (0, 4, 4), (-1, 0, -1), (0, -1, -1)])
+def test_a_row_that_is_not_there(left: int, right: int, row: int) -> None:
+    with pytest.raises(ValueError, match=f"the plan is for 4 rows, but names row {row}"):
+        MixPlan("pixel", torch.tensor([left]), torch.tensor([right]), torch.tensor([0.5]), parts=(2, 2))
+
+
+def test_values_with_another_number_of_rows() -> None:
+    for plan in (PermutationPolicy("pixel").draw(4), RealFakePolicy("pixel").draw(2)):
+        for rows in (3, 5):
+            for call in (plan.mix, plan.replace):
+                with pytest.raises(ValueError, match=f"the plan is for 4 rows, but the values have {rows}"):
+                    call(torch.zeros(rows, 3))
 
 
 @pytest.mark.parametrize("policy", [PermutationPolicy, RealFakePolicy])

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mmgan import Mixed, MixPlan, PermutationPolicy, RealFakePolicy, real_fake_labels
+from mmgan.mixing.verdict import Mode
 
 
-def plan_of(left: list[int], right: list[int], lam: list[float] | Tensor) -> MixPlan:
-    return MixPlan("pixel", torch.tensor(left), torch.tensor(right), torch.as_tensor(lam))
+def plan_of(left: list[int], right: list[int], lam: list[float] | Tensor, rows: int) -> MixPlan:
+    return MixPlan("pixel", torch.tensor(left), torch.tensor(right), torch.as_tensor(lam), parts=(rows,))
 
 
 def test_the_label_functions_four_cases() -> None:
@@ -19,7 +20,7 @@ def test_the_label_functions_four_cases() -> None:
     labels = real_fake_labels(b)
     assert labels.tolist() == [1, 1, 1, 0, 0, 0]
     assert labels.dtype == torch.float32
-    got = plan_of([0, 1, 4, 5], [2, 3, 0, 4], lam).mix(labels)
+    got = plan_of([0, 1, 4, 5], [2, 3, 0, 4], lam, rows=6).mix(labels)
     torch.testing.assert_close(got, torch.tensor([1.0, lam[1], 1 - lam[2], 0.0]))
 
 
@@ -47,6 +48,7 @@ def test_the_formula_and_its_laws(values: list[float], pairs: list[tuple[int, in
         torch.tensor([i for i, _, _ in pairs], dtype=torch.int64),
         torch.tensor([j for _, j, _ in pairs], dtype=torch.int64),
         torch.tensor([lam for _, _, lam in pairs], dtype=torch.float32),
+        parts=(5,),
     )
     got = plan.mix(x)
     assert len(plan) == len(got) == len(pairs)
@@ -55,7 +57,7 @@ def test_the_formula_and_its_laws(values: list[float], pairs: list[tuple[int, in
         assert min(values[i], values[j]) - 1e-9 <= value <= max(values[i], values[j]) + 1e-9
         if values[i] == values[j]:
             assert value == values[i]
-    swapped = MixPlan("pixel", plan.right, plan.left, 1 - plan.lam.double()).mix(x)
+    swapped = MixPlan("pixel", plan.right, plan.left, 1 - plan.lam.double(), parts=(5,)).mix(x)
     torch.testing.assert_close(swapped, got)
     torch.testing.assert_close(plan.mix(2 * x - 1), 2 * got - 1)  # affine maps commute with it
     assert x.tolist() == values, "the values stay as they are"
@@ -70,32 +72,32 @@ def test_dtype_is_kept_and_reduced_precision_rounded_once(dtype: torch.dtype) ->
     exact = lam * x[plan.left].double() + (1 - lam) * x[plan.right].double()
     computed_in = torch.finfo(torch.promote_types(dtype, torch.float32)).eps
     half_a_place = torch.finfo(dtype).eps / 2
-    for got in (plan.mix(x), Mixed(nn.Identity(), "pixel")(x, plan, append=True)[64:]):
+    for got in (plan.mix(x), Mixed(nn.Identity(), "pixel")(x, plan=plan, mode="append")[64:]):
         assert got.dtype == dtype
         torch.testing.assert_close(got.double(), exact, rtol=1.01 * half_a_place, atol=8 * computed_in)
-    for got in (plan.replace(x), Mixed(nn.Linear(33, 2).to(dtype), "pixel")(x, plan)):
+    for got in (plan.replace(x), Mixed(nn.Linear(33, 2).to(dtype), "pixel")(x, plan=plan)):
         assert got.dtype == dtype
 
 
 def test_lam_is_not_rounded_to_the_precision_of_the_values() -> None:
     lam = torch.tensor([1 - 2.0**-12])  # 1 in bfloat16
     x = torch.tensor([0.0, 2.0**12], dtype=torch.bfloat16)
-    assert plan_of([0], [1], lam).mix(x).item() == 1.0
+    assert plan_of([0], [1], lam, rows=2).mix(x).item() == 1.0
 
 
-@pytest.mark.parametrize("append", [False, True])
+@pytest.mark.parametrize("mode", ["replace", "append"])
 @pytest.mark.parametrize("layer", ["pixel", "0", "1"])
-def test_channels_last_stays_channels_last(layer: str, append: bool) -> None:
+def test_channels_last_stays_channels_last(layer: str, mode: Mode) -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 3, padding=1), nn.Identity())
     model = model.to(memory_format=torch.channels_last)
     x = torch.randn(6, 3, 8, 8)
-    plan = RealFakePolicy(layer).draw(3) if append else PermutationPolicy(layer).draw(6)
+    plan = RealFakePolicy(layer).draw(3) if mode == "append" else PermutationPolicy(layer).draw(6)
     seen: list[Tensor] = []
     model[2].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
-    got = Mixed(model, layer)(x.to(memory_format=torch.channels_last), plan, append=append)
+    got = Mixed(model, layer)(x.to(memory_format=torch.channels_last), plan=plan, mode=mode)
     assert seen[0].is_contiguous(memory_format=torch.channels_last)
     assert not seen[0].is_contiguous()
-    torch.testing.assert_close(got, Mixed(model, layer)(x, plan, append=append))
+    torch.testing.assert_close(got, Mixed(model, layer)(x, plan=plan, mode=mode))
     values = torch.randn(6, 3, 8, 8).to(memory_format=torch.channels_last)
     for mixed in (plan.mix(values), plan.replace(values)):
         assert mixed.is_contiguous(memory_format=torch.channels_last)
@@ -110,11 +112,11 @@ def test_any_shape_and_odd_and_single_row_batches(shape: tuple[int, ...], b: int
     plan = RealFakePolicy("pixel").draw(b)
     lam = plan.lam.double().view(-1, *[1] * len(shape))
     torch.testing.assert_close(
-        net(x, plan, append=True), torch.cat([x, lam * x[plan.left] + (1 - lam) * x[plan.right]])
+        net(x, plan=plan, mode="append"), torch.cat([x, lam * x[plan.left] + (1 - lam) * x[plan.right]])
     )
     plan = PermutationPolicy("pixel").draw(2 * b - 1)
     lam = plan.lam[0].double()
-    torch.testing.assert_close(net(x[1:], plan), lam * x[1:] + (1 - lam) * x[1:][plan.right])
+    torch.testing.assert_close(net(x[1:], plan=plan), lam * x[1:] + (1 - lam) * x[1:][plan.right])
 
 
 def test_an_empty_plan_adds_nothing() -> None:
@@ -129,7 +131,7 @@ def test_a_plan_moves_to_a_device_and_is_drawn_there() -> None:
         assert plan.left.is_meta
         assert plan.right.is_meta
         assert plan.lam.is_meta
-        assert plan.mix(torch.empty(8, 3, device="meta")).shape == (4, 3)
+        assert plan.mix(torch.empty(plan.rows, 3, device="meta")).shape == (4, 3)
     assert real_fake_labels(2, device="meta").is_meta
     with pytest.raises(AttributeError):
         PermutationPolicy("1").draw(4).layer = "2"  # type: ignore[misc]

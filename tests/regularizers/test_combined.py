@@ -34,7 +34,7 @@ def a_mixed_step(regularizers: Regularizers, bf16: bool = False) -> tuple[torch.
         real, fake = regularizers.differentiable(t, real, fake)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             plan = RealFakePolicy(["1", "2", "pixel"]).draw(b, t)
-            logits = net(torch.cat([real, fake]), plan, append=True)
+            logits = net(torch.cat([real, fake]), plan=plan, mode="append")
             step = Step(real, fake, logits[:b], logits[b : 2 * b], net, t, generator=make, latents=latents)
             total, values = regularizers(step)
         if total.requires_grad:

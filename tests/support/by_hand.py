@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from mmgan import Mixed, MixPlan
+from mmgan.mixing.verdict import Mode
 
 Step = Callable[[nn.Module, Tensor], Tensor]
 
@@ -83,9 +84,9 @@ def appended(h: Tensor, plan: MixPlan) -> Tensor:
     return torch.cat([h, mixed_rows(h, plan)])  # (N + M, ...)
 
 
-def forward(case: Case, model: nn.Module, x: Tensor, plans: Sequence[MixPlan], append: bool = False) -> Tensor:
+def forward(case: Case, model: nn.Module, x: Tensor, plans: Sequence[MixPlan], mode: Mode = "replace") -> Tensor:
     actions = {plan.layer: plan for plan in plans}
-    mix = appended if append else replaced
+    mix = appended if mode == "append" else replaced
     h = mix(x, actions["pixel"]) if "pixel" in actions else x
     for name, step in case.steps:
         h = step(model, h.clone())  # a step may work in place
@@ -101,14 +102,14 @@ def gradients(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, Tensor]:
     return {k: torch.zeros_like(v) if g is None else g for (k, v), g in zip(inputs.items(), found, strict=True)}
 
 
-def assert_equal_to_hand(case: Case, plans: Sequence[MixPlan], append: bool, n: int, train: bool) -> None:
+def assert_equal_to_hand(case: Case, plans: Sequence[MixPlan], mode: Mode, n: int, train: bool) -> None:
     """Values, all gradients and buffers of Mixed and of `forward` above agree in float64."""
     torch.manual_seed(n)
     model = case.build().double().train(train)
     twin = copy.deepcopy(model)
     x = torch.randn(n, *case.shape, dtype=torch.float64, requires_grad=True)
     net = Mixed(model, [plan.layer for plan in plans])
-    got, wanted = net(x, *plans, append=append), forward(case, twin, x, plans, append)
+    got, wanted = net(x, plan=tuple(plans), mode=mode), forward(case, twin, x, plans, mode)
     torch.testing.assert_close(got, wanted, rtol=1e-11, atol=1e-12)
     found, expected = gradients(net.model, x, got), gradients(twin, x, wanted)
     assert any(g.abs().max() > 0 for g in expected.values())

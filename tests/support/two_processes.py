@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from mmgan import Mixed, MixPlan, PermutationPolicy, RealFakePolicy
+from mmgan.mixing.verdict import Mode
 
 B, WORLD = 4, 2  # rows a process
 LAYERS = "pixel,0,2"
@@ -25,8 +26,8 @@ def rows_of(rank: int) -> Tensor:
     return torch.randn(2 * B, 5, generator=torch.Generator().manual_seed(100 + rank), dtype=torch.float64)
 
 
-def plan_of(append: bool, step: int, rank: int) -> MixPlan:
-    if append:
+def plan_of(mode: Mode, step: int, rank: int) -> MixPlan:
+    if mode == "append":
         return RealFakePolicy(LAYERS, alpha=1.0).draw(B, step, rank=rank)
     return PermutationPolicy(LAYERS, per="example").draw(2 * B, step, rank=rank)
 
@@ -36,7 +37,7 @@ def joined(plans: list[MixPlan]) -> MixPlan:
     left, right = (
         torch.cat([getattr(plan, side) + 2 * B * rank for rank, plan in enumerate(plans)]) for side in ("left", "right")
     )
-    return MixPlan(plans[0].layer, left, right, torch.cat([plan.lam for plan in plans]))
+    return MixPlan(plans[0].layer, left, right, torch.cat([plan.lam for plan in plans]), parts=(2 * B * WORLD,))
 
 
 def train(net: nn.Module, rank: int | None, backward: Callable[[Tensor], None]) -> dict[str, Tensor]:
@@ -44,16 +45,16 @@ def train(net: nn.Module, rank: int | None, backward: Callable[[Tensor], None]) 
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     found: dict[str, Tensor] = {}
     for step in range(6):
-        append = step % 2 == 0
+        mode: Mode = "append" if step % 2 == 0 else "replace"
         if rank is None:
             x = torch.cat([rows_of(r) for r in range(WORLD)])
-            plan = joined([plan_of(append, step, r) for r in range(WORLD)])
+            plan = joined([plan_of(mode, step, r) for r in range(WORLD)])
         else:
-            x, plan = rows_of(rank), plan_of(append, step, rank)
-        backward(net(x, plan, append=append).square().mean())  # ranks have as many rows: the mean of means is the mean
+            x, plan = rows_of(rank), plan_of(mode, step, rank)
+        backward(net(x, plan=plan, mode=mode).square().mean())  # ranks have as many rows: the mean of means is the mean
         for i, p in enumerate(net.parameters()):
             assert p.grad is not None
-            found[f"step {step}, layer {plan.layer}, append {append}, parameter {i}"] = p.grad.clone()
+            found[f"step {step}, layer {plan.layer}, {mode}, parameter {i}"] = p.grad.clone()
         optimizer.step()
         optimizer.zero_grad()
     return found | {f"weight {i}": p.detach().clone() for i, p in enumerate(net.parameters())}
@@ -62,7 +63,9 @@ def train(net: nn.Module, rank: int | None, backward: Callable[[Tensor], None]) 
 def main(argv: list[str]) -> None:
     accelerator = Accelerator(cpu=True)
     assert accelerator.num_processes == WORLD, accelerator.num_processes
-    net = accelerator.prepare(Mixed(network(), LAYERS))
+    net = Mixed(network(), LAYERS)
+    net.check(rows_of(0))
+    net = accelerator.prepare(net)
     found = train(net, accelerator.process_index, accelerator.backward)
     if accelerator.is_main_process:
         torch.save({"found": found, "keys": list(accelerator.get_state_dict(net))}, argv[0])

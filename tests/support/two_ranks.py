@@ -84,8 +84,8 @@ def fault(kind: str) -> Any:
         )
     if kind == "gradient":
 
-        def backward(losses: Any, loss: Any, logits: Tensor, *_: Any) -> Any:
-            logits.register_hook(lambda gradient: gradient * float("inf"))
+        def backward(losses: Any, loss: Any, real: Tensor, *_: Any) -> Any:
+            real.register_hook(lambda gradient: gradient * float("inf"))
             return losses
 
         return mock.patch.object(gan, "discriminator_losses", nth_call(gan.discriminator_losses, backward, AT))

@@ -46,6 +46,7 @@ def fit(
     classes: int,
     settings: Fit,
     seed: int,
+    check: bool = True,
 ) -> list[float]:
     """Train `network` in place by soft cross-entropy, with or without Manifold Mixup (Equation 1).
 
@@ -56,6 +57,7 @@ def fit(
         classes: number of logits.
         settings: see `Fit`.
         seed: of order, plans, dropout and noise.
+        check: refuse layers that are no cuts; False where mixing a part of what follows is the point.
 
     Returns:
         The training loss of every step.
@@ -64,7 +66,7 @@ def fit(
         TrainingFailed: if the loss is not finite.
         UserError: if a layer does not exist in the network.
     """
-    mixed = Mixed(network, settings.layers)
+    mixed = Mixed(network, settings.layers, check=check)
     policy = PermutationPolicy(settings.layers, settings.alpha)
     order = Order(len(x), settings.batch_size or len(x), seed=seed)
     optimizer = torch.optim.Adam(network.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True)
@@ -76,7 +78,7 @@ def fit(
         rows = order.indices(step).to(x.device)
         plan = policy.draw(len(rows), step=step, seed=seed, device=x.device)
         with global_stream(seed, "dropout", step=step):  # dropout and noise take no generator of their own
-            logits = mixed(x[rows], plan)  # (b, classes)
+            logits = mixed(x[rows], plan=plan)  # (b, classes)
         loss = soft_cross_entropy(logits, plan.replace(one_hot[rows]))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

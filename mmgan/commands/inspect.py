@@ -1,0 +1,113 @@
+"""`mmgan inspect RUN | FILE.py:NAME`: which modules of a network can be mixed at."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mmgan.commands.arguments import Parser
+from mmgan.errors import UserError
+from mmgan.process.program import run_program
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit code: 0, or 2 for bad input."""
+    return run_program(_main, argv)
+
+
+def _main(argv: Sequence[str]) -> None:
+    parser = Parser(
+        prog="mmgan inspect",
+        description="List the modules of a network in the order in which they run: which are cuts, where rows can be"
+        " mixed, and in which modes; why others are not; and the share of the multiply-adds before each. Naming a file"
+        " runs its code.",
+    )
+    parser.add_argument("network", help="a run folder, or FILE.py:NAME or package.module:NAME of a class or function")
+    parser.add_argument("--input", help="shape of one row, as in 3,32,32 (needed for a file's network)")
+    parser.add_argument("--classes", type=int, help="pass class indices below this number as the second input")
+    parser.add_argument("--condition", help="pass a floating-point second input of this shape a row, as in 128")
+    parser.add_argument("--args", default="{}", help="JSON object of arguments for the class or function")
+    parser.add_argument("--batch", type=int, default=8, help="rows to try it with (default: 8)")
+    parser.add_argument("--all", action="store_true", help="show the modules that are no cuts too, and why")
+    parser.add_argument("--eval", action="store_true", help="look at it in evaluation mode")
+    arguments = parser.parse_args(argv)
+    if arguments.batch < 2:
+        raise UserError(f"--batch {arguments.batch} is out of range: rows are compared, so it must be at least 2")
+
+    import torch
+
+    from mmgan.mixing import Mixed
+
+    network, shape = _network(arguments.network, arguments.input, _json(arguments.args))
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.rand(arguments.batch, *shape, generator=generator) * 2 - 1]
+    if arguments.classes:
+        inputs.append(torch.randint(arguments.classes, (arguments.batch,), generator=generator))
+    if arguments.condition:
+        inputs.append(torch.randn(arguments.batch, *_shape("--condition", arguments.condition), generator=generator))
+    table = Mixed(network.train(not arguments.eval), "none").inspect(*inputs)
+    print(table if arguments.all else table.only_cuts())
+    if not arguments.all:
+        others = len(table.places) - len(table.cuts)
+        print(f"{len(table.cuts)} cuts; {others} other modules, which --all shows with the reasons")
+
+
+def _network(name: str, row: str | None, more: Mapping[str, Any]) -> tuple["nn.Module", tuple[int, ...]]:
+    """The network, and the shape of one row."""
+    if ":" in name:
+        from mmgan.networks.own import call_factory, find_factory
+
+        if row is None:
+            raise UserError("--input is needed for a network from a file: the shape of one row, as in --input 3,32,32")
+        shape = _shape("--input", row)
+        offered = {"image_size": shape[-1], "channels": shape[0], "classes": None, "latent_dim": None}
+        known = {key: value for key, value in offered.items() if value is not None}
+        return call_factory(name, find_factory(name), known, more), shape
+    return _network_of_run(name)
+
+
+def _network_of_run(folder_name: str) -> tuple["nn.Module", tuple[int, ...]]:
+    """The discriminator or classifier that a run's settings describe, for the images that it was trained on."""
+    from mmgan.gan.networks import build_networks, read_gan_config
+    from mmgan.runs.checkpoints import find_checkpoint
+    from mmgan.runs.folder import RunFolder
+    from mmgan.runs.loading import read_facts
+    from mmgan.supervised.networks import build_network, read_classifier_config
+
+    folder = RunFolder(folder_name)
+    is_gan = "n_dis" in folder.read_config()
+    facts = read_facts(find_checkpoint(folder.checkpoints, "last"))
+    channels, size = facts["channels"], facts["image_size"]
+    if is_gan:
+        _, network = build_networks(read_gan_config(folder).networks, channels=channels, image_size=size, seed=0)
+    else:
+        settings, classes = read_classifier_config(folder).network, facts["classes"]
+        network = build_network(settings, classes=classes, channels=channels, image_size=size, seed=0)
+    return network, (channels, size, size)
+
+
+def _shape(flag: str, text: str) -> tuple[int, ...]:
+    try:
+        shape = tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise UserError(f"{flag} {text} is not a shape: write whole numbers with commas between, as in 3,32,32")
+    return shape
+
+
+def _json(text: str) -> Mapping[str, Any]:
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"--args is not JSON ({error}): write an object, as in '{{\"width\": 64}}'") from None
+    if not isinstance(values, dict):
+        raise UserError("--args must be a JSON object, as in '{\"width\": 64}'")
+    return values
+
+
+if __name__ == "__main__":
+    sys.exit(main())
