@@ -24,8 +24,8 @@ def run_program(main: Callable[[Sequence[str]], None], argv: Sequence[str] | Non
         return _run(main, argv)
     finally:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            # Networks and their process group hold each other. Left to the interpreter's end, the group's threads may
-            # still run when Python no longer does, and that ends in SIGABRT.
+            # Networks hold the process group, in cycles of references. A thread of the group that asks for the GIL
+            # while the interpreter ends is unwound by force, and C++ answers that with SIGABRT.
             gc.collect()
 
 
