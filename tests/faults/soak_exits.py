@@ -7,6 +7,7 @@ so that a pair takes a few seconds. A process that a fatal signal ends prints it
 import argparse
 import collections
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -34,18 +35,20 @@ def be_rank(rank: int, port: int, program: str, place: Path) -> None:
 
 def launch(program: str) -> tuple[tuple[int, ...], str]:
     """The exit codes of both processes, and what they said."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
+    with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-        free.close()
-        children = []
-        for rank in (0, 1):
-            child = os.fork()
-            if child == 0:
-                be_rank(rank, port, program, Path(folder))
-            children.append(child)
-        codes = tuple(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
-        return codes, (Path(folder) / "log").read_text(errors="replace")
+    place = Path(tempfile.mkdtemp())  # not in a block: the forks leave through all blocks around them
+    children = []
+    for rank in (0, 1):
+        child = os.fork()
+        if child == 0:
+            be_rank(rank, port, program, place)
+        children.append(child)
+    codes = tuple(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+    said = (place / "log").read_text(errors="replace")
+    shutil.rmtree(place)
+    return codes, said
 
 
 def main() -> int:
