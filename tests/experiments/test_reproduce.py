@@ -19,8 +19,8 @@ LARGEST_FIGURE = 150_000
 
 
 @pytest.fixture(autouse=True)
-def _forked(forked_runs: None) -> None:
-    """The runs and evaluations of an experiment are forks."""
+def _forked(forked_runs: None, judge_cache: Path) -> None:
+    """The runs and evaluations of an experiment are forks, which find their judge in the cache."""
 
 
 @pytest.fixture(scope="module")
