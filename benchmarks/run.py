@@ -23,7 +23,7 @@ from benchmarks.rows import Row
 from benchmarks.table import render
 
 PARTS = (
-    *("gan_step", "classifier_step", "mixed_forward", "overhead", "precision", "scaling", "processes"),
+    *("gan_step", "classifier_step", "mixed_forward", "core", "overhead", "precision", "scaling", "processes"),
     *("data", "scoring", "score_scaling", "memory", "commands", "startup"),
 )
 RESULTS = Path(__file__).parent / "results"

@@ -37,7 +37,9 @@ def _plan(
         left, right = ((index[:, None] * pack + inside).reshape(-1) for index in (left, right))
         lam = lam.repeat(pack)
         box = None if box is None else box.repeat(pack, axis=0)
-    used = np.unique(np.concatenate([left, right]))
+    named = np.zeros(sum(parts), np.bool_)
+    named[left] = named[right] = True
+    used = named.nonzero()[0]
     arrays = {"left": left, "right": right, "lam": lam, "used": used} | ({} if box is None else {"box": box})
     tensors: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
     if device is not None:
