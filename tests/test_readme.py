@@ -32,6 +32,16 @@ class Discriminator(nn.Module):
         return self.head(self.features(x).flatten(1))
 
 
+def test_the_term_is_added() -> None:
+    torch.manual_seed(0)
+    names = example("term", discriminator=Discriminator())
+    real, fake = torch.randn(8, 3, 16, 16), torch.randn(8, 3, 16, 16)
+    loss = names["mixed_loss_of"](torch.zeros(()), real, fake, 0)
+    assert loss.item() > 0
+    loss.backward()
+    assert all(p.grad is not None for p in names["net"].parameters())
+
+
 def test_the_discriminator_example_trains() -> None:
     torch.manual_seed(0)
     names = example("discriminator", discriminator=Discriminator())

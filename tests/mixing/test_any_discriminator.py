@@ -7,6 +7,7 @@ with those in place of the layer's output. It uses plain hooks and nothing of th
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -406,3 +407,37 @@ def test_it_is_the_look_that_refuses(name: str, monkeypatch: pytest.MonkeyPatch)
     except (UserError, RuntimeError, IndexError) as error:
         said = str(error)
     assert (str(use.refused) in said) == (name in BY_THE_CALL)
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "networks.md"
+BEGIN, END = "<!-- uses -->\n", "<!-- end of uses -->\n"
+
+
+def table() -> str:
+    """The uses above as Markdown: what each is, and how it comes out."""
+    rows = ["| network and use | layer | mode | outcome |", "| --- | --- | --- | --- |"]
+    for name, use in USES.items():
+        layer = use.layer if isinstance(use.layer, str) else " + ".join(next(iter(use.layer.values())))
+        mode = f"{use.mode}, separate passes" if use.options.get("passes") == "separate" else use.mode
+        outcome = "exact"
+        if use.refused is not None:
+            args, named = (doubled(part) for part in inputs_of(use))
+            with pytest.raises(UserError) as caught:
+                Mixed(network_of(use), use.layer, **use.options)(*args, plan=plan_for(use), mode=use.mode, **named)
+            outcome = f"refused: {caught.value}"
+        rows.append(f"| {name} | `{layer}` | {mode} | {outcome} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_the_page_shows_these_uses() -> None:
+    """`python -m tests.mixing.test_any_discriminator` writes the table anew."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    shown, _, _ = rest.partition(END)
+    assert before
+    assert shown == table()
+
+
+if __name__ == "__main__":
+    text = PAGE.read_text()
+    head, _, tail = text.partition(BEGIN)
+    PAGE.write_text(head + BEGIN + table() + END + tail.partition(END)[2])
