@@ -6,11 +6,11 @@ Nothing here uses Mixed, MixPlan.mix or torch.lerp, so that the core is held aga
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from mmgan import Mixed, MixPlan
 from mmgan.mixing.verdict import Mode
@@ -44,17 +44,22 @@ def transformer() -> nn.Module:
     return nn.TransformerEncoder(layer, num_layers=3, enable_nested_tensor=False)
 
 
-@cache
-def drawn_resnet18() -> nn.Module:
-    """Drawing its eleven million weights takes longer than a test's passes through it."""
-    return resnet18(num_classes=3)
+class ThinResNet18(ResNet):
+    """torchvision's ResNet-18 with stages an eighth as wide."""
+
+    def __init__(self) -> None:
+        super().__init__(BasicBlock, [2, 2, 2, 2])
+        self.fc = nn.Linear(512 // 8, 3)
+
+    def _make_layer(self, block: Any, planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
+        return super()._make_layer(block, planes // 8, *args, **kwargs)
 
 
 CASES = {
     "mlp": Case(mlp, (5,), tuple(child(str(i)) for i in range(5))),
     "transformer": Case(transformer, (4, 8), tuple(child(f"layers.{i}") for i in range(3))),
     "resnet18": Case(
-        lambda: copy.deepcopy(drawn_resnet18()),
+        ThinResNet18,
         (3, 16, 16),
         (
             *(child(name) for name in ("conv1", "bn1", "relu", "maxpool", "layer1")),
