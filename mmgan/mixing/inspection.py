@@ -13,6 +13,7 @@ from mmgan.mixing.plan import PIXEL
 from mmgan.mixing.probe import Probe
 from mmgan.mixing.rows import SideInputs
 from mmgan.mixing.soundness import verdicts_on
+from mmgan.mixing.taps import first_input
 from mmgan.mixing.trial import Trial, trial
 from mmgan.mixing.verdict import MODES, Mode, Verdict
 from mmgan.nests import leaves
@@ -100,7 +101,7 @@ def _walk(network: Trial) -> tuple[list[str], dict[str, float], dict[str, tuple[
         )
     total = max(counter.get_total_flops(), 1)
     order = [PIXEL, *(name for name in shares if name != PIXEL)]
-    shapes: dict[str, tuple[int, ...]] = {PIXEL: ()}
+    shapes: dict[str, tuple[int, ...]] = {PIXEL: tuple(first_input(network.inputs, network.named).shape)}
     for name in order[1:]:
         found = [tuple(leaf.shape) for _, leaf in leaves(run.seen[name].output)]
         shapes[name] = found[0] if found else ()

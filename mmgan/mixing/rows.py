@@ -109,10 +109,10 @@ def require_same_classes(plan: MixPlan, path: str, leaf: Tensor, dim: int) -> No
     same = plan.take_left(leaf, dim) == rows_of(leaf, plan.right, dim)
     if plan.weight is not None:
         same = same | (plan.weight == 0).view([-1 if d == dim else 1 for d in range(same.dim())])
+    within = f"draw the plan within them (policy.draw(..., within={path})), or " if leaf.dim() == 1 else ""
     message = (
-        f"the integers of input '{path}' differ between the rows of a pair, and a mixed row cannot carry both: draw the"
-        f" plan within them (policy.draw(..., within={path})), or make the module that embeds them part of the layer"
-        f" ('layer+embed'), so that the embedding is mixed"
+        f"the integers of input '{path}' differ between the rows of a pair, and a mixed row cannot carry both: {within}"
+        "make the module that reads them part of the layer ('layer+embed'), so that what it yields is mixed"
     )
     if torch.compiler.is_compiling() or leaf.device.type != "cpu":
         torch._assert_async(same.all(), message)
