@@ -28,7 +28,7 @@ def parse_layers(layers: Layers) -> tuple[str, ...]:
     """The layer names in "1,2,pixel", ["pixel", 1], 1, {"mid": ["down", "skip"]} or "none"; () is the baseline.
 
     Raises:
-        UserError: for an empty name, a name given twice, or "none" beside other names.
+        UserError: for an empty name, a name given twice, or "none" together with other names.
     """
     items = layers.split(",") if isinstance(layers, str) else [layers] if isinstance(layers, int) else list(layers)
     names = tuple(str(item).strip() for item in items)
@@ -38,7 +38,9 @@ def parse_layers(layers: Layers) -> tuple[str, ...]:
     if "" in names:
         raise UserError(f"the layers '{shown}' hold an empty name: write names with commas between, as in 1,2,pixel")
     if "none" in names:
-        raise UserError(f"the layers '{shown}' name 'none' beside others: 'none' stands alone and means no mixing")
+        raise UserError(
+            f"the layers '{shown}' name 'none' together with others: 'none' stands alone and means no mixing"
+        )
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"the layers '{shown}' name '{name}' twice: name each layer once, all are equally likely")

@@ -71,7 +71,7 @@ def _check_classes(within: Tensor, rows: int) -> None:
 
 
 class PermutationPolicy:
-    """Supervised Manifold Mixup: each row meets the row that a shuffled copy of the batch puts beside it (Section 2).
+    """Supervised Manifold Mixup: each row is mixed with a row of a shuffled copy of the batch (Section 2).
 
     Args:
         layers: the set S, as a string ("1,2,pixel") or names; "none" or nothing is the baseline.

@@ -144,7 +144,7 @@ class Probe:
         return None
 
     def sound_modules(self, most: int) -> list[str]:
-        """Single modules that are cuts, those of few dots first, at most so many, in the order in which they run."""
+        """At most `most` single modules that are cuts, outer ones first, in the order in which they run."""
         order: list[str] = []
         run = self.network.run(watch=list(self.network.modules), on_output=order.append)
         fit = [name for name in dict.fromkeys(order) if self.holds_rows(run.seen[name])]

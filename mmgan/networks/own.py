@@ -77,7 +77,7 @@ def _from_file(path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     folder = str(path.resolve().parent)
     if folder not in sys.path:
-        sys.path.insert(0, folder)  # its own imports of files beside it
+        sys.path.insert(0, folder)  # for its own imports of files in the same folder
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module

@@ -31,7 +31,7 @@ def finish_step(
         tasks: run in their order.
         step: the number of steps done.
         last: the number of steps after which training ends.
-        log_every: the metrics are read every so many steps, after the last one, and before a task.
+        log_every: steps between two readings of the metrics; they are also read after the last step and before a task.
         check_stop: ends training by raising `Stopped`; not called after the last step.
     """
     due = [task for task in tasks if task.due(step, last)]

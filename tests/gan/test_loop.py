@@ -195,5 +195,5 @@ def test_layers_before_k_see_2b_rows_and_those_after_it_3b(mix: str) -> None:
     )
     k = 0 if mix == "pixel" else int(mix)
     for i, name in enumerate(["block1", "block2", "block3", "block4"], 1):
-        # One forward of the discriminator's step, one of the generator's: no block runs oftener.
+        # One forward of the discriminator's step, one of the generator's: no block runs more often.
         assert rows[name] == [2 * B if i <= k else 3 * B, B]

@@ -36,7 +36,7 @@ class Use:
         mode: the mode.
         refused: a part of the line that refuses it; None where it must be exact.
         x: shape of a row, or a function that makes the whole input.
-        side: makes the side inputs by name, for so many rows.
+        side: makes the side inputs of a batch, by name.
         positional: side inputs go by position.
         modules: the layer's modules, where its name does not say them.
         options: of `Mixed`.

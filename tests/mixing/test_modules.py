@@ -92,7 +92,7 @@ def test_plain_forward_is_bitwise_the_models(name: str) -> None:
         assert torch.equal(net(x, plan=RealFakePolicy("none").draw(2), mode=mode), bare(x)), "the baseline has no rows"
     net(x, plan=RealFakePolicy(case.layers).draw(2), mode="append")
     assert torch.equal(net(x), bare(x))
-    assert torch.equal(model(x), bare(x)), "the model stays usable beside its wrapper"
+    assert torch.equal(model(x), bare(x)), "the model stays usable next to its wrapper"
 
 
 def test_no_call_draws_random_numbers() -> None:

@@ -30,7 +30,7 @@ def test_unknown_layer_lists_the_nearest_names() -> None:
         Mixed(net_of(), "pixel,frist")
     with pytest.raises(ValueError, match="'pixel'"):
         Mixed(net_of(), "pixels")
-    with pytest.raises(UserError, match="'first', 'act', 'last'"):  # nothing is near: what there is
+    with pytest.raises(UserError, match="'first', 'act', 'last'"):  # nothing is near: the first names
         Mixed(net_of(), "zzzzzz")
 
 

@@ -61,7 +61,7 @@ def test_the_second_time_nothing_is_extracted(tmp_path: Path) -> None:
     seen, second = work(folder)
     assert seen == 0
     assert equal(first, second)
-    (file,) = folder.iterdir()  # and no partial one beside it
+    (file,) = folder.iterdir()  # and no partial one next to it
     assert file.name.startswith("smooth-test-tiny-")
 
 

@@ -55,7 +55,7 @@ class Launch:
         return next(pid for pid, name in self.living().items() if name == str(rank))
 
     def wait_for(self, path: Path, rows: int = 1) -> None:
-        """Until a file has so many lines."""
+        """Wait until a file has `rows` lines."""
         end = time.monotonic() + PATIENCE
         while not path.is_file() or path.read_bytes().count(b"\n") < rows:
             assert self.process.poll() is None, self.said()
@@ -74,7 +74,7 @@ class Launch:
 
 @contextlib.contextmanager
 def launch(launcher: list[str], *words: str, log: Path) -> Iterator[Launch]:
-    """The command under way; whatever is left of it at the end is killed."""
+    """The command under way; what is left of it at the end is killed."""
     mark = uuid.uuid4().hex
     environment = os.environ | {"ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1", "MMGAN_TEST": mark}
     with log.open("wb") as file:

@@ -79,7 +79,7 @@ def launched(file: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def wait_for(what: Path, lines: int, process: "subprocess.Popen[bytes] | None" = None) -> None:
-    """Until a file has more than so many lines, while the process runs."""
+    """Wait until a file has more lines than that, while the process runs."""
     end = time.monotonic() + PATIENCE
     while not what.is_file() or what.read_bytes().count(b"\n") <= lines:
         assert process is None or process.poll() is None, what
