@@ -39,7 +39,7 @@ def parse_layers(layers: Layers) -> tuple[str, ...]:
         raise UserError(f"the layers '{shown}' hold an empty name: write names with commas between, as in 1,2,pixel")
     if "none" in names:
         raise UserError(
-            f"the layers '{shown}' name 'none' together with others: 'none' stands alone and means no mixing"
+            f"the layers '{shown}' name 'none' and others: 'none' stands alone and means no mixing"
         )
     for name in names:
         if names.count(name) > 1:

@@ -1,7 +1,7 @@
 """The usual way of training a GAN, which speed is measured against, computes what the trainer computes.
 
-Passes of their own iterate the spectral norms more often than one joint pass does. Here no pass iterates, so that both see
-the same weights; what a power iteration is worth is no matter of speed.
+Passes of their own iterate the spectral norms more often than one joint pass does. Here no pass iterates, so that both
+see the same weights; what a power iteration is worth is no matter of speed.
 """
 
 import pytest
