@@ -38,9 +38,7 @@ def parse_layers(layers: Layers) -> tuple[str, ...]:
     if "" in names:
         raise UserError(f"the layers '{shown}' hold an empty name: write names with commas between, as in 1,2,pixel")
     if "none" in names:
-        raise UserError(
-            f"the layers '{shown}' name 'none' and others: 'none' stands alone and means no mixing"
-        )
+        raise UserError(f"the layers '{shown}' name 'none' and others: 'none' stands alone and means no mixing")
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"the layers '{shown}' name '{name}' twice: name each layer once, all are equally likely")
