@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from mmgan.config.classifier import ClassifierConfig
 from mmgan.config.parse import parse_config
-from mmgan.process.program import run_program
+from mmgan.process.program import program
 from mmgan.process.stopping import StopRequests
 
 DEFAULT = "configs/classifier/digits.yaml"
@@ -22,12 +22,9 @@ DESCRIPTION = (
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program. Returns the exit code of `run_program`."""
-    return run_program(_main, argv)
-
-
-def _main(argv: Sequence[str]) -> None:
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the trainer."""
     config, source = parse_config(
         ClassifierConfig, argv, prog="mmgan train-classifier", description=DESCRIPTION, default_config=DEFAULT
     )

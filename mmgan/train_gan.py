@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import parse_config
-from mmgan.process.program import run_program
+from mmgan.process.program import program
 from mmgan.process.stopping import StopRequests
 
 DEFAULT = "configs/gan/digits.yaml"
@@ -21,12 +21,9 @@ DESCRIPTION = (
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program. Returns the exit code of `run_program`."""
-    return run_program(_main, argv)
-
-
-def _main(argv: Sequence[str]) -> None:
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the trainer."""
     config, source = parse_config(
         GanConfig, argv, prog="mmgan train-gan", description=DESCRIPTION, default_config=DEFAULT
     )

@@ -3,14 +3,14 @@
 import argparse
 import json
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmgan.commands.arguments import Parser
+from mmgan.config.fields import check_range
 from mmgan.errors import UserError
-from mmgan.process.program import run_program
+from mmgan.process.program import program
 
 if TYPE_CHECKING:
     from mmgan.data import Images
@@ -23,11 +23,6 @@ DESCRIPTION = (
 )
 
 MEASURES = ("knn", "deformations", "attacks", "spectra")  # those of mmgan.analysis.evaluation, which would import torch
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit code: 0, or 2 for bad input."""
-    return run_program(_main, argv)
 
 
 def _parser() -> Parser:
@@ -66,21 +61,13 @@ def _check(arguments: argparse.Namespace) -> None:
     for epsilon in arguments.epsilon:
         if not (epsilon >= 0 and math.isfinite(epsilon)):
             raise UserError(f"--epsilon {epsilon} is out of range: it must be at least 0, in pixel units of [0, 1]")
-    for name, least in {
-        "limit": 0,
-        "bank": 0,
-        "seed": 0,
-        "attack_examples": 1,
-        "spectrum_examples": 1,
-        "k": 1,
-        "bins": 1,
-    }.items():
-        value = getattr(arguments, name)
-        if value < least:
-            raise UserError(f"--{name.replace('_', '-')} {value} is out of range: it must be at least {least}")
+    check_range(arguments, "limit", "bank", "seed", least=0)
+    check_range(arguments, "attack_examples", "spectrum_examples", "k", "bins", least=1)
 
 
-def _main(argv: Sequence[str]) -> None:
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
     arguments = _parser().parse_args(argv)
     _check(arguments)
 
@@ -190,7 +177,3 @@ def _plot(results: dict[str, Any], folder: "RunFolder") -> list[Path]:
         accuracy = {"undeformed": 100 - results["test_error_percent"]} | results["deformation_accuracy_percent"]
         deformation_plot({name: accuracy}, paths[-1], title=name)
     return paths
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,24 +1,20 @@
 """`mmgan inspect RUN | FILE.py:NAME`: which modules of a network can be mixed at."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmgan.commands.arguments import Parser
 from mmgan.errors import UserError
-from mmgan.process.program import run_program
+from mmgan.process.program import program
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit code: 0, or 2 for bad input."""
-    return run_program(_main, argv)
-
-
-def _main(argv: Sequence[str]) -> None:
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
     parser = Parser(
         prog="mmgan inspect",
         description="List the modules of a network in the order in which they run: which are cuts, where rows can be"
@@ -107,7 +103,3 @@ def _json(text: str) -> Mapping[str, Any]:
     if not isinstance(values, dict):
         raise UserError("--args must be a JSON object, as in '{\"width\": 64}'")
     return values
-
-
-if __name__ == "__main__":
-    sys.exit(main())

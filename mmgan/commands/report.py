@@ -1,11 +1,10 @@
 """mmgan report RUN...: rewrite each run's report.html, and compare several runs in one table."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmgan.commands.arguments import Parser
-from mmgan.process.program import run_program
+from mmgan.process.program import program
 from mmgan.runs.folder import RunFolder
 
 DESCRIPTION = (
@@ -14,12 +13,9 @@ DESCRIPTION = (
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The program. Returns the exit code: 0, or 2 for bad input."""
-    return run_program(_main, argv)
-
-
-def _main(argv: Sequence[str]) -> None:
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
     parser = Parser(prog="mmgan report", description=DESCRIPTION)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, as in runs/digits-1+2+pixel-seed0")
     folders = [RunFolder(run) for run in dict.fromkeys(map(Path, parser.parse_args(argv).runs))]
@@ -31,7 +27,3 @@ def _main(argv: Sequence[str]) -> None:
         print(write_report(folder))
     if len(folders) > 1:
         print(f"\n{compare(folders)}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,25 +2,20 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmgan.commands.arguments import Parser
+from mmgan.config.fields import check_range
 from mmgan.errors import UserError, did_you_mean
 from mmgan.experiments.catalogue import EXPERIMENTS
-from mmgan.process.program import run_program
+from mmgan.process.program import program
 
 DESCRIPTION = """\
 Run experiments of the paper, draw them, and put the paper's numbers next to ours. Each leaves results.json and its
 figures in OUT/NAME; OUT/comparison.md has a table of all. Runs that were trained before are found and not trained
 again, so an experiment that was stopped goes on where it was.
 """
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit code: 0; 2 for bad input; 1 if a run failed."""
-    return run_program(_main, argv)
 
 
 def _parser() -> Parser:
@@ -52,14 +47,15 @@ def _parser() -> Parser:
     return parser
 
 
-def _main(argv: Sequence[str]) -> None:
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
     arguments = _parser().parse_args(argv)
     unknown = [name for name in arguments.names if name not in (*EXPERIMENTS, "all")]
     if unknown:
         hint = did_you_mean(unknown[0], [*EXPERIMENTS, "all"])
         raise UserError(f"there is no experiment '{unknown[0]}': {hint}")
-    if arguments.jobs is not None and arguments.jobs < 1:
-        raise UserError(f"--jobs {arguments.jobs} is out of range: it must be at least 1")
+    check_range(arguments, "jobs", least=1)
 
     from mmgan.experiments.framework.documents import (  # here, so that --help does not wait for torch
         markdown,
@@ -93,7 +89,3 @@ def _main(argv: Sequence[str]) -> None:
         for figure in result.figures:
             say(str(place.folder / figure))
         say(f"{place.folder / 'results.json'}\n{write_comparison(out)}\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,20 +1,17 @@
 """`mmgan sample RUN`: images from a run's generator."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmgan.commands.arguments import Parser
+from mmgan.config.fields import check_range
 from mmgan.errors import UserError
-from mmgan.process.program import run_program
+from mmgan.process.program import program
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit code: 0, or 2 for bad input."""
-    return run_program(_main, argv)
-
-
-def _main(argv: Sequence[str]) -> None:
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
     parser = Parser(prog="mmgan sample", description="Write images from a run's generator.")
     parser.add_argument("run", help="run folder")
     parser.add_argument("--count", type=int, default=64, help="number of images (default: 64)")
@@ -24,8 +21,7 @@ def _main(argv: Sequence[str]) -> None:
     parser.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's name (default: last)")
     parser.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
     arguments = parser.parse_args(argv)
-    if arguments.count < 1:
-        raise UserError(f"--count {arguments.count} is out of range: it must be at least 1")
+    check_range(arguments, "count", least=1)
     out = Path(arguments.out) if arguments.out else None
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not an empty folder: name another with --out")
@@ -54,7 +50,3 @@ def _main(argv: Sequence[str]) -> None:
             for i, image in enumerate(source(first, min(100, arguments.count - first)), first):
                 to_pil_image(image).save(out / f"{i:06d}.png")
     print(f"{arguments.count} images in {out}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

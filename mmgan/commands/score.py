@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +9,12 @@ from typing import Any
 
 from mmgan.commands.arguments import Parser
 from mmgan.errors import UserError
-from mmgan.process.program import run_program
+from mmgan.process.program import program
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit code: 0, or 2 for bad input."""
-    return run_program(_main, argv)
-
-
-def _main(argv: Sequence[str]) -> None:
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
     arguments = _parser().parse_args(argv)
     target = Path(arguments.target)
     if not target.is_dir():
@@ -124,7 +120,3 @@ def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:
     return score_entry(
         scores, settings, extractor, samples=fakes, real=arguments.real, split="folder", reals=reals, device="cpu"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

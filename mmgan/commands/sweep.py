@@ -1,23 +1,18 @@
 """`mmgan sweep FILE.yaml`: a grid of runs over settings and seeds, and what came out by arm."""
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from mmgan.commands.arguments import Parser
+from mmgan.config.fields import check_range
 from mmgan.errors import TrainingFailed, UserError
-from mmgan.process.program import run_program
+from mmgan.process.program import program
 
 DESCRIPTION = (
     "Train every arm of the file with every seed. A run that is done is not done again, an unfinished one goes on from"
     " its checkpoint, a failed one does not stop the others: the same command goes on where a sweep was stopped. Ends"
     " with means, deviations and paired differences from the baseline as summary.csv, summary.md and summary.png."
 )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit code: 0, 1 if runs failed, 2 for bad input, 130 or 143 if a signal stopped it."""
-    return run_program(_main, argv)
 
 
 def _parser() -> Parser:
@@ -39,7 +34,9 @@ def _parser() -> Parser:
     return parser
 
 
-def _main(argv: Sequence[str]) -> None:
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the command. Exit code 1 if runs failed, 130 or 143 if a signal stopped it; else as for all programs."""
     arguments = _parser().parse_args(argv)
 
     from mmgan.sweeps.local import LocalRuns
@@ -50,8 +47,7 @@ def _main(argv: Sequence[str]) -> None:
 
     gpus = tuple(arguments.gpus.split(",")) if arguments.gpus else ()
     jobs = (len(gpus) or 1) if arguments.jobs is None else arguments.jobs
-    if jobs < 1:
-        raise UserError(f"--jobs {jobs} is out of range: it must be at least 1")
+    check_range(arguments, "jobs", least=1)
     if arguments.slurm and arguments.cluster != "slurm":
         raise UserError("--slurm needs --cluster slurm")
     if gpus and arguments.cluster:
@@ -95,7 +91,3 @@ def _parameters(words: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError:
             parameters[key] = value
     return parameters
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,47 +3,42 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mmgan.config.fields import Names, check_range, setting
+from mmgan.config.fields import Names, Settings, setting
 from mmgan.config.shared import DataSettings, DeviceSettings, RunSettings
 from mmgan.errors import UserError
 
 
 @dataclass(frozen=True)
-class ClassifierMixSettings:
+class ClassifierMixSettings(Settings):
     """Mixing (Section 2)"""
 
     mix: Names = setting(
         Names("none"),
         "layers to mix at, all equally likely: pixel, 1, 2, ... or a submodule's dotted name; none: baseline",
     )
-    alpha: float = setting(2.0, "lam ~ Beta(alpha, alpha)")
+    alpha: float = setting(2.0, "lam ~ Beta(alpha, alpha)", above=0)
     lam: Literal["beta", "uniform", "folded-beta"] = setting("beta", "law of lam; uniform: U(0, alpha), alpha <= 1")
     per: Literal["batch", "example"] = setting("batch", "one lam a batch, or one a row")
     layer_per: Literal["batch", "example"] = setting("batch", "one layer a batch, or one a row")
     detach: bool = setting(False, "stop the gradient before the mixed layer (the ablation of Section 5.1)")
 
-    def __post_init__(self) -> None:
-        check_range(self, above=0, names=["alpha"])
-
 
 @dataclass(frozen=True)
-class ClassifierDataSettings:
+class ClassifierDataSettings(Settings):
     """Validation and augmentation"""
 
     train_images: int | None = setting(
-        None, "number of training images, drawn by the seed from those not held out; unset: all"
+        None, "number of training images, drawn by the seed from those not held out; unset: all", least=1
     )
-    validation: int = setting(5000, "training images held out by the seed to choose the best epoch on, 1 or more")
-    crop_padding: int = setting(0, "pixels of black around an image before a random crop at its own size")
-    cutout: int = setting(0, "side in pixels of a grey square put at a random place of each image; 0: none")
-
-    def __post_init__(self) -> None:
-        check_range(self, least=1, names=["train_images", "validation"])
-        check_range(self, least=0, names=["crop_padding", "cutout"])
+    validation: int = setting(
+        5000, "training images held out by the seed to choose the best epoch on, 1 or more", least=1
+    )
+    crop_padding: int = setting(0, "pixels of black around an image before a random crop at its own size", least=0)
+    cutout: int = setting(0, "side in pixels of a grey square put at a random place of each image; 0: none", least=0)
 
 
 @dataclass(frozen=True)
-class ClassifierNetworkSettings:
+class ClassifierNetworkSettings(Settings):
     """Network"""
 
     arch: Literal[
@@ -55,22 +50,19 @@ class ClassifierNetworkSettings:
         "wideresnet",
         "mlp",
     ] = setting("preactresnet18", "family, and depth of a PreActResNet")
-    width: int | None = setting(None, "preactresnet: channels of the first stage; unset: 64")
-    depth: int | None = setting(None, "wideresnet: 6 n + 4 layers; unset: 28")
-    widen_factor: int | None = setting(None, "wideresnet: widening factor; unset: 10")
-    stem_stride: int = setting(1, "preactresnet, wideresnet: 2 halves the image at once")
+    width: int | None = setting(None, "preactresnet: channels of the first stage; unset: 64", least=1)
+    depth: int | None = setting(None, "wideresnet: 6 n + 4 layers; unset: 28", least=1)
+    widen_factor: int | None = setting(None, "wideresnet: widening factor; unset: 10", least=1)
+    stem_stride: int = setting(1, "preactresnet, wideresnet: 2 halves the image at once", least=1)
     bias: bool = setting(False, "wideresnet: biased convolutions, as in the released code")
     widths: Names = setting(Names("none"), "mlp: units of the hidden layers, as in 1024,1024,2,1024,1024")
-    bottleneck: int | None = setting(None, "mlp: the hidden layer, from 1, without nonlinearity and dropout")
+    bottleneck: int | None = setting(None, "mlp: the hidden layer, from 1, without nonlinearity and dropout", least=1)
     batch_norm: bool = setting(False, "mlp: normalise every hidden layer")
-    input_noise: float = setting(0.0, "mlp: deviation of normal noise on the input, in units of [-1, 1]")
-    dropout: float = setting(0.0, "probability, in [0, 1)")
+    input_noise: float = setting(0.0, "mlp: deviation of normal noise on the input, in units of [-1, 1]", least=0)
+    dropout: float = setting(0.0, "probability, in [0, 1)", least=0, below=1)
 
     def __post_init__(self) -> None:
-        check_range(self, least=1, names=["width", "depth", "widen_factor", "stem_stride", "bottleneck"])
-        check_range(self, least=0, names=["input_noise", "dropout"])
-        if self.dropout >= 1:
-            raise UserError(f"--dropout {self.dropout} is out of range: it must be below 1")
+        super().__post_init__()
         _ = self.units
 
     @property
@@ -82,7 +74,7 @@ class ClassifierNetworkSettings:
 
 
 @dataclass(frozen=True)
-class ClassifierTrainingSettings:
+class ClassifierTrainingSettings(Settings):
     """Training"""
 
     loss: Literal["ce", "bce"] = setting(
@@ -90,31 +82,25 @@ class ClassifierTrainingSettings:
         "cross-entropy, or the paper's binary cross-entropy of the softmax, whose gradient is about 1/(classes - 1) of"
         " cross-entropy's",
     )
-    epochs: int = setting(1200, "passes over the training images")
-    batch_size: int = setting(100, "images a step, over all processes together")
-    lr: float = setting(0.1, "learning rate of SGD")
-    momentum: float = setting(0.9, "momentum of SGD")
+    epochs: int = setting(1200, "passes over the training images", least=1)
+    batch_size: int = setting(100, "images a step, over all processes together", least=1)
+    lr: float = setting(0.1, "learning rate of SGD", above=0)
+    momentum: float = setting(0.9, "momentum of SGD", least=0, below=1)
     nesterov: bool = setting(False, "Nesterov's momentum")
-    weight_decay: float = setting(1e-4, "L2 penalty of all parameters")
+    weight_decay: float = setting(1e-4, "L2 penalty of all parameters", least=0)
     lr_decay: Literal["step", "cosine", "none"] = setting(
         "step", "the learning rate falls by --gamma at --milestones, or to 0 along a cosine, or stays"
     )
     milestones: Names = setting(Names("400,800"), "epochs after which the learning rate is multiplied by --gamma")
-    gamma: float = setting(0.1, "factor of the learning rate at a milestone")
-    label_smoothing: float = setting(0.0, "share of the label that is spread evenly over all classes, in [0, 1)")
+    gamma: float = setting(0.1, "factor of the learning rate at a milestone", above=0)
+    label_smoothing: float = setting(0.0, "share of the label spread over all classes, in [0, 1)", least=0, below=1)
     ema: float = setting(
-        0.0, "decay of the weights' exponential average, which is then validated and tested; 0: no average"
+        0.0, "decay of the weights' exponential average, which is validated and tested; 0: none", least=0, below=1
     )
-    clip_grad: float = setting(0.0, "largest norm of the gradient; 0: not clipped")
+    clip_grad: float = setting(0.0, "largest norm of the gradient; 0: not clipped", least=0)
 
     def __post_init__(self) -> None:
-        check_range(self, least=1, names=["epochs", "batch_size"])
-        check_range(self, above=0, names=["lr", "gamma"])
-        check_range(self, least=0, names=["momentum", "weight_decay", "label_smoothing", "ema", "clip_grad"])
-        for name in ("momentum", "label_smoothing", "ema"):
-            if getattr(self, name) >= 1:
-                flag = "--" + name.replace("_", "-")
-                raise UserError(f"{flag} {getattr(self, name)} is out of range: it must be below 1")
+        super().__post_init__()
         if self.nesterov and not self.momentum:
             raise UserError("--nesterov needs a momentum: choose --momentum above 0")
         _ = self.drops
@@ -126,17 +112,13 @@ class ClassifierTrainingSettings:
 
 
 @dataclass(frozen=True)
-class AdversarialSettings:
+class AdversarialSettings(Settings):
     """Adversarial training (Table 7)"""
 
     adversarial: Literal["none", "pgd"] = setting("none", "train on images that PGD has changed within epsilon")
-    pgd_epsilon: float = setting(8 / 255, "largest change of a pixel, in units of [0, 1]")
-    pgd_step: float = setting(2 / 255, "change of a pixel in one step of PGD, in units of [0, 1]")
-    pgd_steps: int = setting(7, "steps of PGD")
-
-    def __post_init__(self) -> None:
-        check_range(self, least=0, names=["pgd_epsilon", "pgd_step"])
-        check_range(self, least=1, names=["pgd_steps"])
+    pgd_epsilon: float = setting(8 / 255, "largest change of a pixel, in units of [0, 1]", least=0)
+    pgd_step: float = setting(2 / 255, "change of a pixel in one step of PGD, in units of [0, 1]", least=0)
+    pgd_steps: int = setting(7, "steps of PGD", least=1)
 
 
 @dataclass(frozen=True)

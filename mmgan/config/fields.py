@@ -1,15 +1,15 @@
 """How a setting is declared and checked."""
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, fields
 from typing import Any
 
 from mmgan.errors import UserError
 
 
-def setting(default: Any, text: str) -> Any:
-    """A dataclass field with its help text."""
-    return field(default=default, metadata={"help": text})
+def setting(default: Any, text: str, **bounds: float) -> Any:
+    """A dataclass field with its help text, and the bounds of `check_range` that its group holds it to."""
+    return field(default=default, metadata={"help": text, "bounds": bounds})
 
 
 class Names(str):
@@ -25,8 +25,15 @@ class Names(str):
         return tuple(self.split(","))
 
 
-def check_range(settings: Any, *, above: float | None = None, least: float | None = None, names: Sequence[str]) -> None:
-    """Refuse a number that is not above, or not at least, the given bound; None passes.
+def check_range(
+    settings: Any, *names: str, above: float | None = None, least: float | None = None, below: float | None = None
+) -> None:
+    """Refuse a number that is not above, not at least, or not below the given bound; None passes.
+
+    Args:
+        settings: has the numbers as attributes.
+        names: of the attributes.
+        above, least, below: the bounds; None: there is none.
 
     Raises:
         UserError: naming the flag, its value and the bound.
@@ -35,8 +42,22 @@ def check_range(settings: Any, *, above: float | None = None, least: float | Non
         value = getattr(settings, name)
         if value is None:
             continue
-        flag = "--" + name.replace("_", "-")
+        outside = f"--{name.replace('_', '-')} {value} is out of range: it must be"
         if above is not None and not value > above:
-            raise UserError(f"{flag} {value} is out of range: it must be above {above:g}")
+            raise UserError(f"{outside} above {above:g}")
         if least is not None and not value >= least:
-            raise UserError(f"{flag} {value} is out of range: it must be at least {least:g}")
+            raise UserError(f"{outside} at least {least:g}")
+        if below is not None and not value < below:
+            raise UserError(f"{outside} below {below:g}")
+
+
+class Settings:
+    """The base of a group of settings: a frozen dataclass whose fields `setting` declares.
+
+    Raises:
+        UserError: for a number outside the bounds of its declaration.
+    """
+
+    def __post_init__(self) -> None:
+        for f in fields(self):  # type: ignore[arg-type]
+            check_range(self, f.name, **f.metadata["bounds"])

@@ -4,11 +4,11 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from mmgan.config.fields import check_range, setting
+from mmgan.config.fields import Settings, setting
 
 
 @dataclass(frozen=True)
-class DataSettings:
+class DataSettings(Settings):
     """Data"""
 
     data: str = setting(
@@ -18,52 +18,43 @@ class DataSettings:
         os.environ.get("MMGAN_DATA") or "data",
         "folder that holds the data sets, in torchvision's layout ($MMGAN_DATA where set)",
     )
-    image_size: int | None = setting(None, "height and width in pixels; unset: the data's own")
+    image_size: int | None = setting(None, "height and width in pixels; unset: the data's own", least=8)
     channels: int | None = setting(None, "1 (grey) or 3 (RGB); unset: the data's own")
     download: bool = setting(False, "fetch the data set when it is not in the data root")
     skip_bad_images: bool = setting(False, "folder: leave out files that cannot be read as images, and count them")
     flip: bool = setting(False, "mirror each image left to right with probability 1/2")
 
-    def __post_init__(self) -> None:
-        check_range(self, least=8, names=["image_size"])
-
 
 @dataclass(frozen=True)
-class RunSettings:
+class RunSettings(Settings):
     """Run"""
 
     out: str | None = setting(None, "run folder; unset: runs/<data>-<layers>-seed<seed>")
-    seed: int = setting(0, "all random draws are a function of it")
+    seed: int = setting(0, "all random draws are a function of it", least=0)
     resume: bool = setting(False, "resume from the run folder's newest checkpoint")
     allow_changed: bool = setting(
         False, "with --resume: accept other settings, data, processes or versions, and say so in scores.json"
     )
     overwrite: bool = setting(False, "replace the run that the run folder holds")
-    checkpoint_every: int = setting(1000, "steps (classifier: epochs) between checkpoints; 0: none but the last")
-    keep_checkpoints: int = setting(2, "how many checkpoints are kept, not counting the best one")
+    checkpoint_every: int = setting(1000, "steps (classifier: epochs) between checkpoints; 0: only the last", least=0)
+    keep_checkpoints: int = setting(2, "how many checkpoints are kept, not counting the best one", least=1)
     log_every: int = setting(
-        20,
-        "steps between updates of the progress bar, metrics.jsonl and the tracker; no step is left out",
+        20, "steps between updates of the progress bar, metrics.jsonl and the tracker; no step is left out", least=1
     )
     tracker: Literal["none", "tensorboard", "wandb", "comet_ml", "aim", "mlflow", "clearml"] = setting(
         "none", "an Accelerate tracker; its package must be installed"
     )
     stop_deadline: float = setting(
-        25.0, "seconds that a run stopped by SIGTERM, SIGINT or SIGUSR1 has to save and end; launchers kill after 30"
+        25.0, "seconds to save and end after SIGTERM, SIGINT or SIGUSR1; launchers kill a run after 30", above=0
     )
     skip_non_finite: int = setting(
-        0, "training steps that may be skipped because a loss or gradient is not finite; 0: the first one ends the run"
+        0, "steps that may be skipped because a loss or gradient is not finite; 0: the first one ends the run", least=0
     )
     dry_run: bool = setting(False, "check everything, print the configuration and stop before any work")
 
-    def __post_init__(self) -> None:
-        check_range(self, least=0, names=["seed", "checkpoint_every", "skip_non_finite"])
-        check_range(self, above=0, names=["stop_deadline"])
-        check_range(self, least=1, names=["log_every", "keep_checkpoints"])
-
 
 @dataclass(frozen=True)
-class DeviceSettings:
+class DeviceSettings(Settings):
     """Device"""
 
     mixed_precision: Literal["no", "bf16", "fp16"] | None = setting(
