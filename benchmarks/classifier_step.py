@@ -13,6 +13,7 @@ from mmgan.data import make_batches, make_images
 from mmgan.draws import global_stream, numpy_stream
 from mmgan.process.alone import Alone
 from mmgan.supervised.loop import ClassifierParts, make_optimizer, make_policy, train_classifier
+from mmgan.training.tasks import LoopContext
 
 
 def measure(device: str, quick: bool) -> list[Row]:
@@ -52,12 +53,4 @@ class Block:
         """Run one epoch. Each run draws new layers, the same for all blocks. Its last metrics wait for the device."""
         self.parts.step = 0
         self.runs += 1
-        train_classifier(
-            self.parts,
-            self.settings,
-            seed=self.runs,
-            accelerator=Alone(self.device),
-            log_every=10**9,
-            on_metrics=lambda rows: None,
-            tasks=[],
-        )
+        train_classifier(self.parts, self.settings, LoopContext(Alone(self.device), self.runs, log_every=10**9))

@@ -20,6 +20,7 @@ from mmgan.mixing import Mixed
 from mmgan.process.alone import Alone
 from mmgan.supervised.loop import ClassifierParts, make_optimizer, make_policy, train_classifier
 from mmgan.supervised.networks import build_network
+from mmgan.training.tasks import LoopContext
 
 BATCH = 128
 PADDING = 4
@@ -150,14 +151,6 @@ def _classifier_digits(device: str, steps: int) -> tuple[int, Callable[[], None]
 
     def train() -> None:
         parts.step = 0
-        train_classifier(
-            parts,
-            config.training,
-            seed=0,
-            accelerator=Alone(device),
-            log_every=10**9,
-            on_metrics=lambda rows: None,
-            tasks=[],
-        )
+        train_classifier(parts, config.training, LoopContext(Alone(device), log_every=10**9))
 
     return size, train

@@ -16,7 +16,7 @@ from mmgan.discriminators import build_discriminator
 from mmgan.draws import global_stream, numpy_stream
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy, train_gan
 from mmgan.generators import Generator, build_generator
-from mmgan.training.tasks import Task
+from mmgan.training.tasks import LoopContext, Task
 
 SEED = 0
 LAYERS = "1,2,pixel"
@@ -73,16 +73,8 @@ class Gan:
         tasks: Sequence[Task] = (),
     ) -> None:
         """Run `steps` generator steps of the trainer's own loop, which reads the losses after the last step."""
-        train_gan(
-            parts,
-            mix_of(LAYERS),
-            self.settings(parts.step + steps),
-            seed=SEED,
-            accelerator=accelerator,  # type: ignore[arg-type]
-            log_every=10**9,
-            on_metrics=on_metrics,
-            tasks=tasks,
-        )
+        context = LoopContext(accelerator, SEED, log_every=10**9, on_metrics=on_metrics, tasks=tasks)  # type: ignore[arg-type]
+        train_gan(parts, mix_of(LAYERS), self.settings(parts.step + steps), context)
 
     def usual_way(self) -> UsualWay:
         """Build the usual way of training with the same networks, data and draws."""

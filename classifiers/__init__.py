@@ -7,6 +7,7 @@ from mmgan.classifiers.mlp import MLP
 from mmgan.classifiers.preact import PreActResNet
 from mmgan.classifiers.wide import WideResNet
 from mmgan.errors import UserError
+from mmgan.networks.checks import require_one_of
 
 __all__ = ["MLP", "PreActResNet", "WideResNet", "build_classifier"]
 
@@ -37,6 +38,7 @@ def build_classifier(
     Raises:
         UserError: for an unknown arch, a setting that the arch does not take, or a value that does not fit.
     """
+    require_one_of("the classifier", arch, ["preactresnet", "wideresnet", "mlp"])
     if image_size < 8:
         raise UserError(f"image_size is {image_size}: a classifier needs at least 8 pixels")
     given = {
@@ -58,8 +60,6 @@ def build_classifier(
         _refuse_others(arch, given, {"depth", "widen_factor", "bias", "stem_stride"})
         depth, widen_factor = 28 if depth is None else depth, 10 if widen_factor is None else widen_factor
         return WideResNet(depth, widen_factor, num_classes, channels, dropout, bias, stem_stride)
-    if arch != "mlp":
-        raise UserError(f"the classifier '{arch}' is unknown: choose preactresnet, wideresnet or mlp")
     _refuse_others(arch, given, {"widths", "bottleneck", "batch_norm", "input_noise"})
     return MLP(channels * image_size**2, num_classes, widths or (), bottleneck, dropout, batch_norm, input_noise)
 

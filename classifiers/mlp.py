@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mmgan.errors import UserError
-from mmgan.networks.checks import require_positive
+from mmgan.networks.checks import require_positive, stage_names
 
 
 class GaussianNoise(nn.Module):
@@ -81,8 +81,7 @@ class MLP(nn.Sequential):
             self.add_module(f"layer{i}", layer)
             before = width
         self.linear = nn.Linear(before, num_classes)
-        self.stages = {f"{alias}{i}": f"layer{i}" for i in range(1, len(widths) + 1) for alias in ("", "h")}
-        self.stages["features"] = f"layer{len(widths)}"
+        self.stages = stage_names("layer", len(widths)) | {"features": f"layer{len(widths)}"}
 
     def features(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n f"]:
         """Return the output of the last hidden layer.

@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mmgan.errors import UserError
+from mmgan.networks.checks import stage_names
 from mmgan.networks.rescaling import StridedPointwise
 
 
@@ -24,14 +25,12 @@ class StagedClassifier(nn.Sequential):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels
-        self.stages: dict[str, str] = {}
 
     def add_head(self, features: int, num_classes: int, stages: int) -> None:
         """Add the head after the last convolution: pool any size to one position, then classify."""
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())  # (n, c, h, w) -> (n, c)
         self.linear = nn.Linear(features, num_classes)
-        self.stages = {f"{alias}{i}": f"stage{i}" for i in range(1, stages + 1) for alias in ("", "h")}
-        self.stages["features"] = "pool"
+        self.stages = stage_names("stage", stages) | {"features": "pool"}
 
     def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
         """Return the pooled features before the linear layer, for images in [-1, 1].

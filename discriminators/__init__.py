@@ -6,6 +6,7 @@ from mmgan.discriminators.blocks import Shortcuts, Spectral
 from mmgan.discriminators.dcgan import DCGANDiscriminator
 from mmgan.discriminators.resnet import ResNetDiscriminator
 from mmgan.errors import UserError
+from mmgan.networks.checks import require_one_of
 
 __all__ = ["DCGANDiscriminator", "ResNetDiscriminator", "build_discriminator"]
 
@@ -27,14 +28,11 @@ def build_discriminator(
     Raises:
         UserError: for an unknown arch, or a size or setting that does not fit it.
     """
-    if spectral not in ("all", "partial", "none"):
-        raise UserError(f"spectral '{spectral}' is unknown: choose all, partial or none")
-    if shortcuts not in ("needed", "all"):
-        raise UserError(f"shortcuts '{shortcuts}' is unknown: choose needed or all")
+    require_one_of("the discriminator", arch, ["resnet", "dcgan"])
+    require_one_of("spectral", spectral, ["all", "partial", "none"])
+    require_one_of("shortcuts", shortcuts, ["needed", "all"])
     if arch == "resnet":
         return ResNetDiscriminator(image_size, channels, width, pool, spectral, shortcuts)
-    if arch != "dcgan":
-        raise UserError(f"the discriminator '{arch}' is unknown: choose resnet or dcgan")
     if pool != "sum" or shortcuts != "needed" or spectral == "partial":
         raise UserError("pool, shortcuts and spectral 'partial' are for the resnet discriminator, not for dcgan")
     return DCGANDiscriminator(image_size, channels, width, spectral)

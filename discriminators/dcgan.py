@@ -2,18 +2,18 @@
 
 from typing import Literal
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from mmgan.networks.checks import require_images, require_positive, require_size
+from mmgan.discriminators.discriminator import Discriminator
+from mmgan.networks.checks import require_positive, require_size
 
 _SIZES = (16, 32, 48, 64, 128)
 _LADDER = (1, 2, 4)
 _WIDTH = 64
 
 
-class DCGANDiscriminator(nn.Sequential):
+class DCGANDiscriminator(Discriminator):
     """The DCGAN discriminator: three pairs of a 3x3 and a halving 4x4 convolution, then one 3x3, then a linear layer.
 
     A leaky ReLU of slope 0.1 follows each convolution. The table gives 32 and 48 pixels. The same layers fit any
@@ -41,9 +41,7 @@ class DCGANDiscriminator(nn.Sequential):
         width = _WIDTH if width is None else width
         require_size("DCGAN discriminator", image_size, _SIZES)
         require_positive(channels=channels, width=width)
-        super().__init__()
-        self.image_size = image_size
-        self.channels = channels
+        super().__init__(image_size, channels, len(_LADDER) + 1)
         before = channels
         for i, step in enumerate(_LADDER, start=1):
             after = width * step
@@ -60,16 +58,3 @@ class DCGANDiscriminator(nn.Sequential):
             nn.init.zeros_(module.bias)  # type: ignore[arg-type]
             if spectral == "all":
                 spectral_norm(module)
-        self.stages = {f"{alias}{i}": f"block{i}" for i in range(1, 5) for alias in ("", "h")}
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """Return the logits of images in [-1, 1]. A larger logit means more real.
-
-        Raises:
-            UserError: for images of another shape or type than the network was built for.
-        """
-        require_images(x, self.channels, self.image_size)
-        h = x
-        for stage in self:
-            h = stage(h)
-        return h.squeeze(1)  # (n, 1) -> (n,)

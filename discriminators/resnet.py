@@ -3,13 +3,12 @@
 from typing import Literal, NamedTuple
 
 from einops.layers.torch import Reduce
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from mmgan.discriminators.blocks import Block, FirstBlock, Shortcuts, Spectral
-from mmgan.errors import UserError
-from mmgan.networks.checks import require_images, require_positive, require_size
+from mmgan.discriminators.discriminator import Discriminator
+from mmgan.networks.checks import require_one_of, require_positive, require_size
 from mmgan.networks.initialisation import glorot_linear
 
 
@@ -29,7 +28,7 @@ _LADDERS = {
 }
 
 
-class ResNetDiscriminator(nn.Sequential):
+class ResNetDiscriminator(Discriminator):
     """The ResNet discriminator of Miyato et al. 2018: blocks, ReLU, global pooling, linear layer.
 
     The blocks follow Table 4 at 32 pixels, Table 5 at 48, Table 6 at 128 and the authors' code at 64. In that code the
@@ -69,12 +68,9 @@ class ResNetDiscriminator(nn.Sequential):
         ladder = _LADDERS[image_size]
         width = ladder.width if width is None else width
         require_positive(channels=channels, width=width)
-        if pool not in ("sum", "mean"):
-            raise UserError(f"pool '{pool}' is unknown: choose sum or mean")
-        super().__init__()
+        require_one_of("pool", pool, ["sum", "mean"])
         widths = [width * step for step in ladder.channels]
-        self.image_size = image_size
-        self.channels = channels
+        super().__init__(image_size, channels, len(widths))
         self.block1 = FirstBlock(channels, widths[0], spectral)
         for i in range(1, len(widths)):
             block = Block(widths[i - 1], widths[i], ladder.down[i], spectral, shortcuts)
@@ -83,17 +79,3 @@ class ResNetDiscriminator(nn.Sequential):
         self.pool = Reduce("n c h w -> n c", pool)
         linear = glorot_linear(widths[-1], 1, ladder.head_bias)
         self.linear = linear if spectral == "none" else spectral_norm(linear)
-        numbers = range(1, len(widths) + 1)
-        self.stages = {f"{alias}{i}": f"block{i}" for i in numbers for alias in ("", "h")}
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """Return the logits of images in [-1, 1]. A larger logit means more real.
-
-        Raises:
-            UserError: for images of another shape or type than the network was built for.
-        """
-        require_images(x, self.channels, self.image_size)
-        h = x
-        for stage in self:
-            h = stage(h)
-        return h.squeeze(1)  # (n, 1) -> (n,)

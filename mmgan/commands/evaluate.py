@@ -4,10 +4,12 @@ import argparse
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmgan.commands.arguments import Parser
+from mmgan.config.classifier import ClassifierConfig
 from mmgan.config.fields import check_range
 from mmgan.errors import UserError
 from mmgan.process.program import program
@@ -75,23 +77,18 @@ def main(argv: Sequence[str]) -> None:
 
     from mmgan.analysis.activations import activations
     from mmgan.analysis.evaluation import evaluate_classifier, format_table
-    from mmgan.data import load_images
+    from mmgan.runs.data import read_split
     from mmgan.runs.folder import RunFolder
+    from mmgan.runs.trained import read_run_config
     from mmgan.storage import write_atomically
-    from mmgan.supervised.networks import load_classifier, read_classifier_config
+    from mmgan.supervised.networks import load_classifier
 
     folder = RunFolder(arguments.run)
-    data = read_classifier_config(folder).data
+    data = read_run_config(folder, ClassifierConfig).data
+    data = replace(data, data_root=arguments.data_root or data.data_root, download=False)
 
     def load(split: str) -> "Images":
-        images = load_images(
-            data.data,
-            arguments.data_root or data.data_root,
-            split=split,
-            image_size=data.image_size,
-            channels=data.channels,
-            skip_bad_images=data.skip_bad_images,
-        )
+        images = read_split(data, split)
         if images.labels is None:
             raise UserError(f"{images.name} ({split}) has no labels to compare with")
         return images

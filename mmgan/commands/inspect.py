@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmgan.commands.arguments import Parser
+from mmgan.config.classifier import ClassifierConfig
+from mmgan.config.gan import GanConfig
 from mmgan.errors import UserError
 from mmgan.process.program import program
 
@@ -67,22 +69,23 @@ def _network(name: str, row: str | None, more: Mapping[str, Any]) -> tuple["nn.M
 
 def _network_of_run(folder_name: str) -> tuple["nn.Module", tuple[int, ...]]:
     """The discriminator or classifier that a run's settings describe, for the images that it was trained on."""
-    from mmgan.gan.networks import build_networks, read_gan_config
+    from mmgan.gan.networks import build_networks
     from mmgan.runs.checkpoints import find_checkpoint
     from mmgan.runs.folder import RunFolder
     from mmgan.runs.loading import read_facts
-    from mmgan.supervised.networks import build_network, read_classifier_config
+    from mmgan.runs.trained import read_run_config
+    from mmgan.supervised.networks import build_network
 
     folder = RunFolder(folder_name)
-    is_gan = "n_dis" in folder.read_config()
+    is_gan = GanConfig.MARK in folder.read_config()
     facts = read_facts(find_checkpoint(folder.checkpoints, "last"))
-    channels, size = facts["channels"], facts["image_size"]
+    shape = {"channels": facts["channels"], "image_size": facts["image_size"]}
     if is_gan:
-        _, network = build_networks(read_gan_config(folder).networks, channels=channels, image_size=size, seed=0)
+        _, network = build_networks(read_run_config(folder, GanConfig).networks, **shape, seed=0)
     else:
-        settings, classes = read_classifier_config(folder).network, facts["classes"]
-        network = build_network(settings, classes=classes, channels=channels, image_size=size, seed=0)
-    return network, (channels, size, size)
+        settings = read_run_config(folder, ClassifierConfig).network
+        network = build_network(settings, classes=facts["classes"], **shape, seed=0)
+    return network, (facts["channels"], facts["image_size"], facts["image_size"])
 
 
 def _shape(flag: str, text: str) -> tuple[int, ...]:

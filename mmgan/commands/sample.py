@@ -37,8 +37,8 @@ def main(argv: Sequence[str]) -> None:
 
     folder = RunFolder(arguments.run)
     trained = load_generator(folder, arguments.checkpoint)
-    source = image_source(trained.network, trained.latent_dim, arguments.seed)
-    print(f"{trained.checkpoint}, step {trained.step}")
+    source = image_source(trained.network, trained.facts["settings"]["latent_dim"], arguments.seed)
+    print(f"{trained.checkpoint}, step {trained.facts['step']}")
     if out is None:
         place = folder.samples / f"{trained.checkpoint.name}-seed{arguments.seed}-{arguments.count}.png"
         save_grid(source(0, arguments.count), place)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgan.commands.arguments import Parser
+from mmgan.config.gan import GanConfig
 from mmgan.errors import UserError
 from mmgan.process.program import program
 
@@ -68,14 +69,14 @@ def _parser() -> Parser:
 def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     from accelerate import Accelerator
 
-    from mmgan.gan.networks import load_generator, read_gan_config
-    from mmgan.gan.scores import GanScorer, find_weights, real_images
+    from mmgan.gan.networks import load_generator
+    from mmgan.gan.scores import GanScorer, find_weights
     from mmgan.runs.data import load_split
     from mmgan.runs.folder import RunFolder
-    from mmgan.runs.loading import read_facts
+    from mmgan.runs.trained import read_run_config
 
     folder = RunFolder(arguments.target)
-    config = read_gan_config(folder)
+    config = read_run_config(folder, GanConfig)
     if arguments.real not in (None, "train", "test"):
         raise UserError(f"--real {arguments.real}: a run is scored against its own data, choose train or test")
     given = {
@@ -92,15 +93,14 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     weights = find_weights(score, data)
     trained = load_generator(folder, arguments.checkpoint)
     accelerator = Accelerator()
-    real = real_images(score, data, load_split(data, "train", accelerator), accelerator)
+    real = load_split(data, score.real_split, accelerator)
     seed, averaged = config.run.seed if arguments.seed is None else arguments.seed, config.training.ema > 0
-    scorer = GanScorer(score, real, weights, data.data_root, trained.latent_dim, seed, averaged, accelerator)
+    scorer = GanScorer(score, real, weights, data.data_root, config.networks.latent_dim, seed, averaged, accelerator)
     scorer.prepare()
-    changed = read_facts(trained.checkpoint).get("changed", [])
-    entry = scorer.entry(trained.network.to(accelerator.device), trained.step)
+    entry = scorer.entry(trained.network.to(accelerator.device), trained.facts["step"])
     accelerator.wait_for_everyone()  # no process closes connections that another still uses
     accelerator.end_training()
-    return entry | {"changed": changed} if entry else {}
+    return entry | {"changed": trained.facts.get("changed", [])} if entry else {}
 
 
 def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -125,6 +125,9 @@ class AdversarialSettings(Settings):
 class ClassifierConfig:
     """All settings of the classifier trainer, in the order of `--help`."""
 
+    DEFAULT, PAPER = "configs/classifier/digits.yaml", "configs/classifier/cifar10-preactresnet18.yaml"
+    PROGRAM, MARK = "classifier", "epochs"  # a setting that no other program has
+
     mix: ClassifierMixSettings = field(default_factory=ClassifierMixSettings)
     data: DataSettings = field(default_factory=DataSettings)
     examples: ClassifierDataSettings = field(default_factory=ClassifierDataSettings)

@@ -100,6 +100,9 @@ class GanScoreSettings(Settings):
 class GanConfig:
     """All settings of the GAN trainer, in the order of `--help`."""
 
+    DEFAULT, PAPER = "configs/gan/digits.yaml", "configs/gan/cifar10.yaml"
+    PROGRAM, MARK = "GAN", "n_dis"  # a setting that no other program has
+
     mix: GanMixSettings = field(default_factory=GanMixSettings)
     data: DataSettings = field(default_factory=DataSettings)
     networks: GanNetworkSettings = field(default_factory=GanNetworkSettings)

@@ -13,11 +13,11 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-import yaml
 from jsonargparse import ActionYesNo, ArgumentParser
 from jsonargparse.typing import register_type
 
 from mmgan.config.fields import Names
+from mmgan.config.files import read_yaml
 from mmgan.errors import UserError, did_you_mean
 
 Config = TypeVar("Config")
@@ -27,22 +27,12 @@ HELP = "--help lists all settings"
 register_type(Names, serializer=str, deserializer=Names.parse)
 
 
-def groups_of(config: Any) -> list[Any]:
-    """The groups of settings that a configuration consists of, in its order."""
-    return [getattr(config, group.name) for group in fields(config)]
-
-
-def flat_groups(groups: Sequence[Any]) -> dict[str, Any]:
+def flat(config: Any) -> dict[str, Any]:
     """The settings of all groups in one mapping of plain values, as config.yaml and --print_config show them."""
     merged: dict[str, Any] = {}
-    for group in groups:
-        merged |= asdict(group)
+    for group in fields(config):
+        merged |= asdict(getattr(config, group.name))
     return {name: str(value) if isinstance(value, Names) else value for name, value in merged.items()}
-
-
-def flat(config: Any) -> dict[str, Any]:
-    """The settings of a configuration in one mapping."""
-    return flat_groups(groups_of(config))
 
 
 def unflat(cls: type[Config], values: dict[str, Any]) -> Config:
@@ -161,13 +151,7 @@ def _refuse_unknown_flags(argv: Sequence[str], known: set[str]) -> None:
 
 
 def _refuse_unknown_keys(path: Path, known: set[str]) -> None:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a YAML file: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path} must hold 'name: value' lines")
-    for key in values:
+    for key in read_yaml(path):
         if key not in known:
             raise UserError(f"unknown key '{key}' in {path}: {did_you_mean(str(key), [*known], HELP)}")
 

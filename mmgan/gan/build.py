@@ -1,20 +1,18 @@
-"""The parts of a GAN run, built from its settings: each group of settings goes only to what needs it."""
+"""The parts of a GAN run, built from its settings."""
 
-import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
-from mmgan.config.gan import GanConfig, GanMixSettings, GanTrainingSettings
-from mmgan.config.shared import DeviceSettings
-from mmgan.data import Batches, Images, check_dataset_name, make_batches
+from mmgan.config.gan import GanConfig
+from mmgan.config.parse import flat
+from mmgan.data import Images, check_dataset_name
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy
 from mmgan.gan.networks import build_networks
-from mmgan.gan.scores import GanScorer, find_weights, real_images
-from mmgan.mixing import Mixed
+from mmgan.gan.scores import GanScorer, find_weights
 from mmgan.mixing.policies import RealFakePolicy
 from mmgan.process.accelerator import memory_format
 from mmgan.process.stopping import StopRequests
-from mmgan.runs.data import image_shape, load_split
+from mmgan.runs.data import image_shape, load_split, mixed_network, shared_batches
 from mmgan.runs.folder import default_folder
 from mmgan.runs.session import Session
 from mmgan.training.average import make_average
@@ -24,49 +22,27 @@ def build(config: GanConfig, stop: StopRequests) -> tuple[Session, GanParts, Ima
     """Build all parts of a run. Building them is the check of the settings; nothing is written.
 
     Returns:
-        The run's folder and processes, what is trained, the training images, and what scores the generator (not yet
-        prepared; None: there are no scores).
+        The run's folder and processes, the parts of the training, the training images, and the scorer of the generator
+        (not yet prepared; None: there are no scores).
 
     Raises:
         UserError: for settings that do not go together, a folder that does not fit, data or weights that are absent.
     """
     policy = make_policy(config.mix)
-    data, score, training, seed = config.data, config.score, config.training, config.run.seed
-    session = Session(config.run, config.device, default_folder(data.data, "", config.mix.mix, seed), stop)
+    data, score, seed = config.data, config.score, config.run.seed
+    folder = default_folder(data.data, "", config.mix.mix, seed)
+    session = Session(config.run, config.device, flat(config), folder, stop)
     accelerator = session.accelerator
     check_dataset_name(data.data)
     weights = find_weights(score, data) if score.score_every else None
 
     images = load_split(data, "train", accelerator)
-    batches = make_batches(
-        images,
-        training.batch_size,
-        seed=seed,
-        rank=accelerator.process_index,
-        world_size=accelerator.num_processes,
-        device=accelerator.device,
-        flip=data.flip,
-        dequantize=training.dequantize,
-    )
-    shape = image_shape(images)
-    networks = build_networks(config.networks, **shape, seed=seed)
-    b, size = training.batch_size // accelerator.num_processes, shape["image_size"]
-    example = torch.zeros(2 * b, shape["channels"], size, size, device=accelerator.device)
-    parts = make_parts(
-        *networks,
-        batches,
-        policy,
-        config.networks.latent_dim,
-        config.mix,
-        training,
-        config.device,
-        accelerator,
-        example,
-    )
+    networks = build_networks(config.networks, **image_shape(images), seed=seed)
+    parts = make_parts(*networks, config, images, policy, accelerator)
     scorer = None
     if score.score_every:
-        real = real_images(score, data, images, accelerator)
-        averaged = training.ema > 0
+        real = images if score.real_split == images.split else load_split(data, score.real_split, accelerator)
+        averaged = config.training.ema > 0
         scorer = GanScorer(score, real, weights, data.data_root, parts.latent_dim, seed, averaged, accelerator, stop)
     return session, parts, images, scorer
 
@@ -74,28 +50,28 @@ def build(config: GanConfig, stop: StopRequests) -> tuple[Session, GanParts, Ima
 def make_parts(
     generator: nn.Module,
     discriminator: nn.Module,
-    batches: Batches,
+    config: GanConfig,
+    images: Images,
     policy: RealFakePolicy,
-    latent_dim: int,
-    mix: GanMixSettings,
-    training: GanTrainingSettings,
-    device: DeviceSettings,
     accelerator: Accelerator,
-    example: Tensor,
 ) -> GanParts:
-    """Make any generator and discriminator ready for training: mixing, average, optimizers, device.
-
-    Args:
-        example: images as a discriminator's step has them, real ones on fake ones; their values do not matter.
+    """Make any generator and discriminator of such images ready for training: mixing, average, optimizers, device.
 
     Raises:
         UserError: if a layer to mix at does not exist, or rows cannot be appended there.
     """
-    layout = memory_format(device)
-    mixed = Mixed(discriminator, mix.mix.items).to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
-    for verdict in mixed.train().check(example.to(memory_format=layout)).values():  # before compile and DDP hide it
-        verdict.require("append")
-    generator = generator.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
+    training, device, latent_dim = config.training, config.device, config.networks.latent_dim
+    batches = shared_batches(
+        images,
+        training.batch_size,
+        config.run.seed,
+        accelerator,
+        flip=config.data.flip,
+        dequantize=training.dequantize,
+    )
+    rows = 2 * (training.batch_size // accelerator.num_processes)  # real and fake
+    mixed = mixed_network(discriminator, config.mix.mix.items, "append", images, rows, device, accelerator)
+    generator = generator.to(accelerator.device, memory_format=memory_format(device))  # type: ignore[call-overload]
     average = make_average(generator, training.ema)
     if device.compile:
         generator.compile(fullgraph=True)

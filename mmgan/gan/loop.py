@@ -1,11 +1,9 @@
 """The GAN training loop: a discriminator regularised by Manifold Mixup (Appendix E, Equation 6), and its generator."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from accelerate import Accelerator
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -18,12 +16,15 @@ from mmgan.mixing.plan import MixPlan
 from mmgan.mixing.policies import RealFakePolicy
 from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
-from mmgan.training.tasks import Task, finish_step
+from mmgan.training.tasks import LoopContext
+
+LOSSES_D = ("loss_d", "loss_d_real", "loss_d_fake", "loss_d_mixed")
+"""The discriminator's losses, in the order of `discriminator_step`."""
 
 
 @dataclass
 class GanParts:
-    """The parts of a training, whoever made them. Training changes the networks, the optimizers and `step`.
+    """The parts of a training, made by anybody. Training changes the networks, the optimizers and `step`.
 
     Attributes:
         generator: maps (n, latent_dim) to images (n, c, h, w) in [-1, 1]; as `accelerator.prepare` returned it.
@@ -78,7 +79,7 @@ def discriminator_step(
     """One forward over real, fake and appended mixed rows, and one update (Equation 6).
 
     Returns:
-        The losses: total, on real rows, on fake rows, on mixed rows.
+        The losses of `LOSSES_D`: total, on real rows, on fake rows, on mixed rows.
     """
     x = torch.cat([real, fake.to(real.dtype)])  # (2b, c, h, w)
     logits = discriminator(x, plan=plan, mode="append")  # (2b + m,)
@@ -88,41 +89,26 @@ def discriminator_step(
     return torch.stack([losses.total, losses.real, losses.fake, losses.mixed]).detach()
 
 
-def train_gan(
-    parts: GanParts,
-    mix: GanMixSettings,
-    settings: GanTrainingSettings,
-    *,
-    seed: int,
-    accelerator: Accelerator,
-    log_every: int,
-    on_metrics: Callable[[list[dict[str, Any]]], None],
-    tasks: Sequence[Task],
-    skip_non_finite: int = 0,
-    check_stop: Callable[[], None] = lambda: None,
-) -> None:
+def train_gan(parts: GanParts, mix: GanMixSettings, settings: GanTrainingSettings, context: LoopContext) -> None:
     """Train from `parts.step` to `settings.steps` generator steps.
 
     One generator step is n_dis discriminator steps and one step of the generator. A discriminator step is one forward
     over B real, B fake and the appended mixed rows. In the generator's step the discriminator is frozen.
 
     Args:
-        parts: what is trained, and on what; changed in place.
+        parts: the networks, their optimizers and data; changed in place.
         mix: when rows are mixed, and how they count in the loss.
         settings: the loss, the number and size of the steps.
-        seed: of latents and plans; `parts.batches` has its own.
-        log_every: steps between two calls of `on_metrics`.
-        on_metrics: gets the rows of the steps since its last call, on every process.
-        tasks: run after a step when due, in order, on every process.
-        skip_non_finite: how many steps may be skipped because of losses or gradients that are not finite.
-        check_stop: called after each step but the last, on every process; ends training by raising `Stopped`.
+        context: where training runs, the seed of latents and plans, and what follows a step.
 
     Raises:
-        TrainingFailed: if more steps than `skip_non_finite` have a loss or gradient that is not finite. Such numbers
-            never reach a weight, an optimizer or the average.
+        TrainingFailed: if more steps than `context.skip_non_finite` have a loss or gradient that is not finite. Such
+            numbers never reach a weight, an optimizer or the average.
+        Stopped: as `context.check_stop`.
     """
     loss = GAN_LOSSES[settings.loss]
     baseline = RealFakePolicy("none")
+    accelerator, seed = context.accelerator, context.seed
     rank, device = accelerator.process_index, accelerator.device
     b = settings.batch_size // accelerator.num_processes
     generator = accelerator.unwrap_model(parts.generator)
@@ -130,7 +116,7 @@ def train_gan(
     guard_d = Guard("discriminator", parts.discriminator, parts.opt_d, accelerator, settings.clip_grad)
     guard_g = Guard("generator", parts.generator, parts.opt_g, accelerator, settings.clip_grad)
     statistics = RunningStatistics([generator, discriminator])
-    metrics = Metrics(accelerator, [guard_d, guard_g], on_metrics, skip_non_finite)
+    metrics = Metrics(context, [guard_d, guard_g])
 
     def latents(purpose: str, step: int, count: int) -> Tensor:
         stream = torch_stream(seed, purpose, rank, step, device)
@@ -173,15 +159,7 @@ def train_gan(
         parts.step += 1
 
         # Metrics, tasks, and a look whether to stop.
-        total, on_real, on_fake, on_mixed = torch.stack(terms).mean(0)
-        metrics.add(
-            {"step": parts.step, "images": parts.step * settings.n_dis * settings.batch_size, "layers": layers},
-            {
-                "loss_d": total,
-                "loss_d_real": on_real,
-                "loss_d_fake": on_fake,
-                "loss_d_mixed": on_mixed,
-                "loss_g": loss_g,
-            },
-        )
-        finish_step(metrics, tasks, parts.step, settings.steps, log_every, check_stop)
+        losses = dict(zip(LOSSES_D, torch.stack(terms).mean(0), strict=True)) | {"loss_g": loss_g}
+        images = parts.step * settings.n_dis * settings.batch_size
+        metrics.add({"step": parts.step, "images": images, "layers": layers}, losses)
+        metrics.finish_step(parts.step, settings.steps)

@@ -1,4 +1,4 @@
-"""A GAN run from its configuration to its scores: build the parts, train them, say what came out."""
+"""A GAN run from its configuration to its scores: build the parts, train them, print the results."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,9 @@ from accelerate import Accelerator
 from torch import nn
 
 from mmgan.config.gan import GanConfig, GanMixSettings, GanScoreSettings, GanTrainingSettings
-from mmgan.config.parse import groups_of
 from mmgan.gan.build import build
 from mmgan.gan.loop import GanParts, train_gan
-from mmgan.gan.scores import GanScorer, cut_scores
+from mmgan.gan.scores import GanScorer, cut_scores, next_scores, one_line
 from mmgan.gan.summary import summary
 from mmgan.process.accelerator import on_main
 from mmgan.process.stopping import StopRequests
@@ -17,15 +16,13 @@ from mmgan.runs.checkpoints import step_name
 from mmgan.runs.data import image_shape
 from mmgan.runs.pictures import save_grid
 from mmgan.runs.session import Session
-from mmgan.runs.words import default_hint, opening
+from mmgan.runs.words import opening
 from mmgan.scoring import image_source
 from mmgan.training.average import frozen_copy
 from mmgan.training.tasks import Task
 
 GRID = 64
 """Images of a sample grid."""
-
-DEFAULT, PAPER = "configs/gan/digits.yaml", "configs/gan/cifar10.yaml"
 
 
 def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
@@ -34,38 +31,32 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
     Args:
         config: the settings.
         source: the file given with --config, or None for the embedded default.
-        stop: what signals ask for.
+        stop: whether signals ask the run to stop.
 
     Raises:
-        UserError: for what cannot be done as asked, before any training and with nothing overwritten.
+        UserError: for settings that cannot be met, before any training and with nothing overwritten.
         TrainingFailed: if a loss or gradient is not finite.
         Stopped: after a step, when asked to; a checkpoint is kept.
     """
     session, parts, images, scorer = build(config, stop)
-    groups = groups_of(config)
-    if session.stops_here(groups):
+    if session.stops_here():
         return
     if scorer is not None:
         scorer.prepare()
-    resumed = session.begin(
+    count = f"{len(images):,} images ({images.split})"
+    session.begin(
         parts,
-        groups,
         total_steps=config.training.steps,
         data_digest=images.digest,
         shape=image_shape(images),
-        lines=opening(
-            f"{len(images):,} images ({images.split})",
-            images,
-            config.mix,
-            session.folder,
-            session.accelerator,
-            default_hint(source, config.run, DEFAULT, PAPER),
-        ),
+        lines=opening(session, count, images, config.mix, GanConfig if source is None else None),
     )
-    train(parts, scorer, session, config.mix, config.training, config.score, resumed=resumed)
-    from mmgan.report import write_report  # here, so that training does not wait for matplotlib
+    train(parts, scorer, session, config.mix, config.training, config.score)
+    if session.accelerator.is_main_process:
+        from mmgan.report import write_report  # here, so that training does not wait for matplotlib
 
-    session.end(write_report, lambda: summary(session.folder, config.mix, config.training.steps, config.run.seed))
+        write_report(session.folder)
+        print(summary(session.folder, config.mix, config.training.steps, config.run.seed))
 
 
 def train(
@@ -75,19 +66,16 @@ def train(
     mix: GanMixSettings,
     training: GanTrainingSettings,
     score: GanScoreSettings,
-    *,
-    resumed: bool,
 ) -> None:
-    """Train any parts in a session that has begun: checkpoints, sample grids and scores are kept on the way.
+    """Train any parts in a session that has begun, with checkpoints, sample grids and scores.
 
     Args:
-        parts: what is trained.
+        parts: the networks, their optimizers and data.
         scorer: prepared; None: there are no scores.
         session: begun with these parts.
         mix: when rows are mixed, and how they count in the loss.
         training: the loss, the number and size of the steps.
         score: how often samples and scores are made.
-        resumed: whether the session resumes a run.
 
     Raises:
         TrainingFailed: if a loss or gradient is not finite.
@@ -96,20 +84,10 @@ def train(
     judge = Judge(parts, scorer, session)
     scoring = Task(judge.score, score.score_every if scorer is not None else 0)
     with session:
-        if resumed:
+        if session.settings.resume:
             judge.catch_up(scoring)
-        train_gan(
-            parts,
-            mix,
-            training,
-            seed=session.settings.seed,
-            accelerator=session.accelerator,
-            log_every=session.settings.log_every,
-            on_metrics=session.note_metrics,
-            tasks=[Task(judge.sample, score.sample_every), session.checkpoints(), scoring],
-            skip_non_finite=session.settings.skip_non_finite,
-            check_stop=session.stop.check,
-        )
+        sampling = Task(judge.sample, score.sample_every)
+        train_gan(parts, mix, training, session.context(sampling, session.checkpoints(), scoring))
 
 
 @dataclass
@@ -132,17 +110,22 @@ class Judge:
         on_main(accelerator, save)
 
     def score(self, step: int) -> None:
-        """Score the generator, note it in scores.json, and keep the weights of the lowest FID as checkpoints/best."""
+        """Score the generator, note it in scores.json, and keep the weights of the lowest FID as checkpoints/best.
+
+        The weights are kept first: a run that is killed in between scores this step again.
+
+        Raises:
+            StorageFailed: on all processes, if scores.json cannot be written.
+            Stopped: between two chunks of samples, on all processes, when asked to.
+        """
         assert self.scorer is not None
-        session = self.session
-        self.scorer.score(
-            sampling_generator(self.parts, session.accelerator),
-            step,
-            session.folder,
-            changed=session.changed,
-            keep_best=lambda: session.save("best"),
-        )
-        session.say(self.scorer.line)
+        session, accelerator = self.session, self.session.accelerator
+        entry = self.scorer.entry(sampling_generator(self.parts, accelerator), step)
+        scores = on_main(accelerator, lambda: next_scores(session.folder, entry | {"changed": list(session.changed)}))
+        if scores["best"] is not None and scores["best"]["step"] == step:
+            session.save("best")
+        on_main(accelerator, lambda: session.folder.write_scores(scores))
+        session.say(f"step {step}: {one_line(scores['last'])}")
 
     def catch_up(self, scoring: Task) -> None:
         """After a resume: forget the scores of later steps, and score now if the run was killed between the checkpoint

@@ -1,6 +1,6 @@
-"""Scores of a GAN run: what they are made with, and what is written down."""
+"""Scores of a GAN run: the scorer, and the content of scores.json."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,7 @@ from mmgan.config.gan import GanScoreSettings
 from mmgan.config.shared import DataSettings
 from mmgan.data import Images
 from mmgan.errors import UserError
-from mmgan.process.accelerator import on_main
 from mmgan.process.stopping import StopRequests
-from mmgan.runs.data import load_split
 from mmgan.runs.folder import RunFolder
 from mmgan.scoring import (
     Extractor,
@@ -38,8 +36,9 @@ FID = "frechet_inception_distance"
 
 
 def find_weights(score: GanScoreSettings, data: DataSettings) -> Path | None:
-    """The weights file of the Inception, or None for this project's own classifier. Refuses, before any data is read,
-    scores that would fail in the end.
+    """The weights file of the Inception, or None for this project's own classifier.
+
+    It needs no data, so that scores that would fail are refused at once.
 
     Raises:
         UserError: if the extractor does not exist for this data, or its weights cannot be found.
@@ -54,18 +53,9 @@ def find_weights(score: GanScoreSettings, data: DataSettings) -> Path | None:
     return None
 
 
-def real_images(score: GanScoreSettings, data: DataSettings, images: Images, accelerator: Accelerator) -> Images:
-    """The split that scores compare with; `images` is the training split.
-
-    Raises:
-        UserError: if there is no such split.
-    """
-    return images if score.real_split == images.split else load_split(data, score.real_split, accelerator)
-
-
 @dataclass
 class GanScorer:
-    """Scores a generator on all processes and notes the result in the run folder.
+    """Scores a generator on all processes.
 
     Attributes:
         wanted: how many images are generated, and which scores are computed.
@@ -74,12 +64,11 @@ class GanScorer:
         data_root: where the judge finds its training images.
         latent_dim: dimensions of the generator's input.
         seed: of the latents.
-        averaged: whether the generator is an average; it stands next to the scores.
+        averaged: whether the generator is an average; saved with the scores.
         accelerator: the run's.
-        stop: ends scoring when signals ask for it; None: nothing does.
+        stop: ends scoring when signals ask for it; None: signals are not watched.
         extractor: set by `prepare`.
         reference: the features of the real images, set by `prepare`, on the main process alone.
-        line: the last scores in words.
 
     Raises:
         UserError: if there are too few images for these scores.
@@ -96,7 +85,6 @@ class GanScorer:
     stop: StopRequests | None = None
     extractor: Extractor = field(init=False)
     reference: Reference | None = field(init=False)
-    line: str = ""
 
     def __post_init__(self) -> None:
         self.settings = ScoreSettings(splits=self.wanted.is_splits, prc=self.wanted.precision_recall)
@@ -105,48 +93,10 @@ class GanScorer:
     def prepare(self) -> None:
         """Load the extractor, or train it on first need, and compute the features of the real images."""
         self.extractor = make_extractor(self.weights, self.real, self.data_root, self.accelerator)
+        processes = Processes.of(self.accelerator)
         self.reference = real_features(
-            self.real,
-            self.extractor,
-            cache_dir=cache_folder() / "features",
-            processes=Processes.of(self.accelerator),
+            self.real, self.extractor, cache_dir=cache_folder() / "features", processes=processes
         )
-
-    def score(
-        self,
-        generator: nn.Module,
-        step: int,
-        folder: RunFolder,
-        *,
-        changed: Sequence[str],
-        keep_best: Callable[[], None],
-    ) -> None:
-        """Score the generator and write scores.json; all processes call it.
-
-        Args:
-            generator: maps latents to images.
-            step: the number of steps that it was trained for.
-            folder: the run's.
-            changed: the changes that --allow-changed accepted in the run's life; they stand next to the scores.
-            keep_best: called on all processes where this is the lowest FID so far, before scores.json says so: a run
-                that is killed between the two scores this step again.
-
-        Raises:
-            StorageFailed: on all processes, if scores.json cannot be written.
-        """
-        entry = self.entry(generator, step)
-        scores: dict[str, Any] = {}
-
-        def compare() -> bool:
-            self.line = f"step {step}: {one_line(entry)}"
-            last = entry | {"changed": list(changed)}
-            history = [old for old in folder.read_scores().get("history", []) if old["step"] < step] + [last]
-            scores.update(last=last, best=_best(history), history=history)
-            return scores["best"] is last
-
-        if on_main(self.accelerator, compare):
-            keep_best()
-        on_main(self.accelerator, lambda: folder.write_scores(scores))
 
     def entry(self, generator: nn.Module, step: int) -> dict[str, Any]:
         """The entry of scores.json for this generator's scores; empty on all but the main process.
@@ -188,13 +138,23 @@ def make_extractor(weights: Path | None, images: Images, data_root: str, acceler
     return InceptionExtractor(weights, accelerator.device)
 
 
-def _best(history: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def next_scores(folder: RunFolder, entry: dict[str, Any]) -> dict[str, Any]:
+    """What scores.json holds after this entry: the last one, the one of the lowest FID, and all up to its step."""
+    history = folder.read_scores().get("history", [])
+    return _scores([*(old for old in history if old["step"] < entry["step"]), entry])
+
+
+def _scores(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
     finite = [entry for entry in history if entry["scores"][FID] is not None]
-    return min(finite, key=lambda entry: float(entry["scores"][FID]), default=None)
+    best = min(finite, key=lambda entry: float(entry["scores"][FID]), default=None)
+    return {"last": history[-1], "best": best, "history": history}
 
 
 def cut_scores(folder: RunFolder, step: int) -> bool:
-    """Drop the scores after `step` from scores.json; a resumed run makes them again. Whether `step` has none.
+    """Drop the scores after `step` from scores.json; a resumed run makes them again.
+
+    Returns:
+        Whether the scores of `step` itself are missing.
 
     Raises:
         StorageFailed: if scores.json cannot be written.
@@ -202,7 +162,7 @@ def cut_scores(folder: RunFolder, step: int) -> bool:
     history = folder.read_scores().get("history", [])
     kept = [entry for entry in history if entry["step"] <= step]
     if len(kept) < len(history) and kept:
-        folder.write_scores({"last": kept[-1], "best": _best(kept), "history": kept})
+        folder.write_scores(_scores(kept))
     elif len(kept) < len(history):
         folder.scores_file.unlink()
     return not kept or kept[-1]["step"] != step

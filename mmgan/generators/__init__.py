@@ -6,6 +6,7 @@ from mmgan.errors import UserError
 from mmgan.generators.dcgan import DCGANGenerator
 from mmgan.generators.generator import Generator
 from mmgan.generators.resnet import ResNetGenerator
+from mmgan.networks.checks import require_one_of
 
 __all__ = ["DCGANGenerator", "Generator", "ResNetGenerator", "build_generator"]
 
@@ -25,10 +26,9 @@ def build_generator(
     Raises:
         UserError: for an unknown arch, or a size or setting that does not fit it.
     """
+    require_one_of("the generator", arch, ["resnet", "dcgan"])
     if arch == "resnet":
         return ResNetGenerator(image_size, channels, width, latent_dim, shortcuts)
-    if arch != "dcgan":
-        raise UserError(f"the generator '{arch}' is unknown: choose resnet or dcgan")
     if shortcuts != "learned":
         raise UserError(f"shortcuts '{shortcuts}' is for the resnet generator: the dcgan generator has no shortcuts")
     return DCGANGenerator(image_size, channels, width, latent_dim)

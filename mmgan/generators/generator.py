@@ -27,7 +27,5 @@ class Generator(nn.Sequential):
             raise UserError(
                 f"this generator takes latents of shape (n, {self.latent_dim}), but was given {tuple(z.shape)}"
             )
-        h = z
-        for stage in self:
-            h = stage(h)
-        return h
+        images: Tensor = super().forward(z)  # type: ignore[no-untyped-call]
+        return images

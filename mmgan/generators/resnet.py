@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmgan.errors import UserError
 from mmgan.generators.generator import Generator
-from mmgan.networks.checks import require_positive, require_size
+from mmgan.networks.checks import require_one_of, require_positive, require_size
 from mmgan.networks.initialisation import batch_norm, glorot_conv, glorot_linear
 from mmgan.networks.rescaling import DoublingConv
 
@@ -81,8 +81,7 @@ class ResNetGenerator(Generator):
         side, ladder, reference_width = _LADDERS[image_size]
         width = reference_width if width is None else width
         require_positive(channels=channels, width=width, latent_dim=latent_dim)
-        if shortcuts not in ("learned", "nearest"):
-            raise UserError(f"shortcuts '{shortcuts}' is unknown: choose learned or nearest")
+        require_one_of("shortcuts", shortcuts, ["learned", "nearest"])
         if shortcuts == "nearest" and len(set(ladder)) > 1:
             raise UserError(f"shortcuts 'nearest' need one width throughout: choose 16 or 32 pixels, not {image_size}")
         super().__init__(latent_dim)

@@ -1,8 +1,6 @@
-"""Checks of settings and inputs that the networks share."""
+"""Checks of settings and names of stages that the networks share."""
 
-from collections.abc import Iterable
-
-from torch import Tensor
+from collections.abc import Iterable, Sequence
 
 from mmgan.errors import UserError
 
@@ -21,10 +19,13 @@ def require_positive(**values: int) -> None:
             raise UserError(f"{name} is {value}: a network needs at least 1")
 
 
-def require_images(x: Tensor, channels: int, image_size: int) -> None:
-    """Raise a UserError unless x holds floating-point images (n, channels, image_size, image_size)."""
-    if tuple(x.shape[1:]) != (channels, image_size, image_size) or not x.is_floating_point():
-        raise UserError(
-            f"this discriminator was built for float images of shape (n, {channels}, {image_size}, {image_size}),"
-            f" but was given {x.dtype} of shape {tuple(x.shape)}"
-        )
+def require_one_of(setting: str, value: str, choices: Sequence[str]) -> None:
+    """Raise a UserError unless the value is one of the choices."""
+    if value not in choices:
+        listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        raise UserError(f"{setting} '{value}' is unknown: choose {listed}")
+
+
+def stage_names(prefix: str, count: int) -> dict[str, str]:
+    """Short names of numbered submodules: {"1": "block1", "h1": "block1", ..., "4": "block4"} for "block" and 4."""
+    return {f"{alias}{i}": f"{prefix}{i}" for i in range(1, count + 1) for alias in ("", "h")}

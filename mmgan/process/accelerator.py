@@ -1,29 +1,26 @@
-"""One process among several: the run's Accelerator, and who does what first."""
+"""The run's Accelerator, and work that one process does for the others."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.tracking import get_available_trackers
+from accelerate.utils import broadcast_object_list
+
+from mmgan.config.shared import DeviceSettings, RunSettings
 from mmgan.errors import StorageFailed, UserError
 
-if TYPE_CHECKING:
-    import torch
-    from accelerate import Accelerator
-
-    from mmgan.config.shared import DeviceSettings, RunSettings
-
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
-def make_accelerator(run: "RunSettings", device: "DeviceSettings", folder: str) -> "Accelerator":
+def make_accelerator(run: RunSettings, device: DeviceSettings, folder: str) -> Accelerator:
     """The Accelerator of a run, with its tracker.
 
     Raises:
         UserError: if the tracker's package is not installed.
     """
-    from accelerate import Accelerator, DistributedDataParallelKwargs
-    from accelerate.tracking import get_available_trackers
-
     if run.tracker != "none" and run.tracker not in [str(name) for name in get_available_trackers()]:
         raise UserError(f"--tracker {run.tracker} needs the package '{run.tracker}': pip install {run.tracker}")
     return Accelerator(
@@ -34,23 +31,19 @@ def make_accelerator(run: "RunSettings", device: "DeviceSettings", folder: str) 
     )
 
 
-def memory_format(device: "DeviceSettings") -> "torch.memory_format":
+def memory_format(device: DeviceSettings) -> torch.memory_format:
     """The layout of images and convolution weights."""
-    import torch
-
     return torch.channels_last if device.channels_last else torch.contiguous_format
 
 
-def where(accelerator: "Accelerator") -> str:
+def where(accelerator: Accelerator) -> str:
     """The device and the number of processes, in words."""
     count = accelerator.num_processes
     return f"{accelerator.device.type}, {count} process{'es' if count > 1 else ''}"
 
 
-def on_main(accelerator: "Accelerator", action: Callable[[], Result]) -> Result:
+def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T:
     """Run `action` in the main process only; all processes get its result, or its UserError or StorageFailed."""
-    from accelerate.utils import broadcast_object_list
-
     outcome: list[Any] = [None, None]
     if accelerator.is_main_process:
         try:
@@ -60,12 +53,12 @@ def on_main(accelerator: "Accelerator", action: Callable[[], Result]) -> Result:
     broadcast_object_list(outcome)
     if outcome[1] is not None:
         raise outcome[1]
-    result: Result = outcome[0]
+    result: T = outcome[0]
     return result
 
 
 @contextmanager
-def main_process_first(accelerator: "Accelerator") -> Iterator[None]:
+def main_process_first(accelerator: Accelerator) -> Iterator[None]:
     """Each machine's main process runs the block before its other processes do. If one raises, none waits for it."""
     first = accelerator.is_local_main_process
     if not first:

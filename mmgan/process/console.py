@@ -3,31 +3,21 @@
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-
-def show_config(values: dict[str, Any], accelerator: "Accelerator") -> None:
-    """The resolved configuration as YAML, from one process."""
-    import yaml
-
-    if accelerator.is_main_process:
-        print(yaml.safe_dump(values, sort_keys=False), end="")
+from accelerate import Accelerator
+from tqdm.auto import tqdm
 
 
 class Console:
-    """A progress bar over steps with losses and images/s, and lines above it; only the main process prints."""
+    """A progress bar over steps with losses and images per second, and lines above it, in the main process only."""
 
-    def __init__(self, accelerator: "Accelerator", total: int, start: int, unit: str = "step") -> None:
-        from tqdm.auto import tqdm
-
+    def __init__(self, accelerator: Accelerator, total: int, start: int) -> None:
         self.accelerator = accelerator
         self.bar = tqdm(
             total=total,
             initial=start,
-            unit=unit,
+            unit="step",
             dynamic_ncols=True,
             disable=not accelerator.is_main_process,
             mininterval=0.5,
@@ -36,12 +26,12 @@ class Console:
         self._since = time.monotonic()
 
     def say(self, line: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         if self.accelerator.is_main_process:
             self.bar.write(line, file=sys.stdout)
 
     def show(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Move the bar on to the last of the rows, and note its losses and the images a second since the last call."""
+        """Move the bar to the last row; show its losses and the images per second since the last call."""
         if not rows:
             return
         last, now = rows[-1], time.monotonic()

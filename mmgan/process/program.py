@@ -22,28 +22,23 @@ def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
         try:
-            return _run(main, sys.argv[1:] if argv is None else argv)
+            main(sys.argv[1:] if argv is None else argv)
+        except UserError as error:
+            return _tell(error, 2)
+        except (TrainingFailed, StorageFailed) as error:
+            return _tell(error, 1)
+        except Stopped as stopped:  # the session has said where it saved
+            return EXIT_CODES[stopped.signal]
+        except KeyboardInterrupt:
+            return _tell("interrupted", EXIT_CODES[signal.SIGINT])
         finally:
             if int(os.environ.get("WORLD_SIZE", "1")) > 1:
                 # Networks hold the process group, in cycles of references. A thread of the group that asks for the GIL
                 # while the interpreter ends is unwound by force, and C++ answers that with SIGABRT.
                 gc.collect()
+        return 0
 
     return run
-
-
-def _run(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> int:
-    try:
-        main(argv)
-    except UserError as error:
-        return _tell(error, 2)
-    except (TrainingFailed, StorageFailed) as error:
-        return _tell(error, 1)
-    except Stopped as stopped:  # the session has said where it saved
-        return EXIT_CODES[stopped.signal]
-    except KeyboardInterrupt:
-        return _tell("interrupted", EXIT_CODES[signal.SIGINT])
-    return 0
 
 
 def _tell(error: Exception | str, code: int) -> int:

@@ -1,11 +1,17 @@
-"""The images of a run, as its settings describe them."""
+"""The images of a run, their batches, and the network that mixes their rows."""
 
+from typing import Any
+
+import torch
 from accelerate import Accelerator
+from torch import nn
 
-from mmgan.config.shared import DataSettings
-from mmgan.data import Images, load_images
+from mmgan.config.shared import DataSettings, DeviceSettings
+from mmgan.data import Batches, Images, load_images, make_batches
 from mmgan.errors import UserError
-from mmgan.process.accelerator import main_process_first
+from mmgan.mixing import Mixed
+from mmgan.mixing.verdict import Mode
+from mmgan.process.accelerator import main_process_first, memory_format
 
 
 def load_split(data: DataSettings, split: str, accelerator: Accelerator) -> Images:
@@ -15,15 +21,20 @@ def load_split(data: DataSettings, split: str, accelerator: Accelerator) -> Imag
         UserError: for data that is absent, damaged or not available in this form.
     """
     with main_process_first(accelerator):
-        return load_images(
-            data.data,
-            data.data_root,
-            split=split,
-            image_size=data.image_size,
-            channels=data.channels,
-            download=data.download,
-            skip_bad_images=data.skip_bad_images,
-        )
+        return read_split(data, split)
+
+
+def read_split(data: DataSettings, split: str) -> Images:
+    """Load one split in this process alone, with the errors of `load_split`."""
+    return load_images(
+        data.data,
+        data.data_root,
+        split=split,
+        image_size=data.image_size,
+        channels=data.channels,
+        download=data.download,
+        skip_bad_images=data.skip_bad_images,
+    )
 
 
 def image_shape(images: Images) -> dict[str, int]:
@@ -36,3 +47,55 @@ def image_shape(images: Images) -> dict[str, int]:
     if height != width:
         raise UserError(f"the images of {images.name} are {width}x{height}: choose a square with --image-size")
     return {"channels": channels, "image_size": height}
+
+
+def shared_batches(
+    images: Images, batch_size: int, seed: int, accelerator: Accelerator, **augmentation: Any
+) -> Batches:
+    """The part of each batch that this process trains on, on its device.
+
+    Args:
+        images: of the training split.
+        batch_size: over all processes together.
+        seed: of the order and the augmentation.
+        accelerator: the run's.
+        augmentation: flip, crop_padding and dequantize, as for `make_batches`.
+    """
+    rank, world_size = accelerator.process_index, accelerator.num_processes
+    return make_batches(
+        images, batch_size, seed=seed, rank=rank, world_size=world_size, device=accelerator.device, **augmentation
+    )
+
+
+def mixed_network(
+    network: nn.Module,
+    layers: tuple[str, ...],
+    mode: Mode,
+    images: Images,
+    rows: int,
+    device: DeviceSettings,
+    accelerator: Accelerator,
+    *,
+    detach: bool = False,
+) -> Mixed:
+    """Wrap a network to mix its rows, on the run's device, and look at it before compilation and DDP hide it.
+
+    Args:
+        network: takes images like these.
+        layers: to mix at.
+        mode: in which the training mixes.
+        images: of the training split.
+        rows: of one forward.
+        device: the layout of the weights.
+        accelerator: the run's.
+        detach: stop the gradient before the mixed layer.
+
+    Raises:
+        UserError: if a layer does not exist, or rows cannot be mixed there in this mode.
+    """
+    layout = memory_format(device)
+    mixed: Mixed = Mixed(network, layers, detach=detach).to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
+    example = torch.zeros(rows, *images.pixels.shape[1:], device=accelerator.device).to(memory_format=layout)
+    for verdict in mixed.train().check(example).values():
+        verdict.require(mode)
+    return mixed

@@ -1,29 +1,30 @@
 """The conditions that a run must not change: saved with each checkpoint and compared on resume."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from importlib.metadata import version
 from typing import Any
 
+from mmgan.config.shared import RunSettings
 from mmgan.errors import UserError
 
 
-def run_facts(groups: Sequence[Any], *, seed: int, data_digest: str, processes: int) -> dict[str, Any]:
-    """The settings in these groups and everything else that decides the numbers, as plain values.
+def run_facts(values: Mapping[str, Any], *, data_digest: str, processes: int) -> dict[str, Any]:
+    """The settings that training depends on and everything else that decides the numbers, as plain values.
 
     Args:
-        groups: the configuration's groups that training depends on.
-        seed: of all draws.
+        values: all settings of the run.
         data_digest: of the training images and labels.
         processes: how many share a batch.
     """
-    settings: dict[str, Any] = {"seed": seed}
-    for group in groups:
-        settings |= {
-            k: v if v is None or isinstance(v, (bool, int, float)) else str(v) for k, v in asdict(group).items()
-        }
-    versions = {package: version(package) for package in ("mmgan", "torch")}
-    return {"settings": settings, "data_digest": data_digest, "processes": processes} | versions
+    unrelated = {f.name for f in fields(RunSettings)} - {"seed"}
+    settings = {name: value for name, value in values.items() if name not in unrelated}
+    return {"settings": settings, "data_digest": data_digest, "processes": processes} | versions()
+
+
+def versions() -> dict[str, str]:
+    """The installed versions of the packages that decide the numbers."""
+    return {package: version(package) for package in ("mmgan", "torch")}
 
 
 IRRELEVANT = ("data_root", "download", "score_every", "sample_every", "inception_weights")

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mmgan.config.fields import Names
+from mmgan.config.files import read_yaml
 from mmgan.errors import UserError
 from mmgan.storage import flush_folder, storing, write_atomically
 
@@ -163,13 +164,7 @@ class RunFolder:
         """
         if not self.config_file.is_file():
             raise UserError(f"{self.path} is not a run folder: it holds no config.yaml")
-        try:
-            values = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{self.config_file} is not a YAML file: {' '.join(str(error).split())}") from None
-        if not isinstance(values, dict):
-            raise UserError(f"{self.config_file} is damaged: it must hold 'name: value' lines")
-        return values
+        return read_yaml(self.config_file)
 
     def write_scores(self, scores: Mapping[str, Any]) -> None:
         """scores.json, whole or not at all.

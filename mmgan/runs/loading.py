@@ -1,4 +1,4 @@
-"""Reading runs and checkpoints, whoever wrote them: nothing in them is executed, nothing outside them is read."""
+"""Reading checkpoints from any source: nothing in them is executed, nothing outside them is read."""
 
 import json
 import pickle
@@ -11,34 +11,11 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from mmgan.config.parse import Config, parse_config
-from mmgan.config.shared import DeviceSettings
 from mmgan.digests import file_digest
 from mmgan.errors import UserError
-from mmgan.process.accelerator import memory_format
-from mmgan.runs.folder import RunFolder
-from mmgan.training.average import make_average
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
-
-
-def read_run_config(folder: RunFolder, cls: type[Config], program: str, mark: str) -> Config:
-    """The configuration of a run of one of the trainers.
-
-    Args:
-        folder: the run's.
-        cls: the trainer's configuration.
-        program: the trainer, as the message names it: "GAN", "classifier".
-        mark: a setting that its runs have and others lack.
-
-    Raises:
-        UserError: if the folder is not a run of this trainer.
-    """
-    if mark not in folder.read_config():
-        raise UserError(f"{folder.path} is not a {program} run: its {folder.config_file.name} has no {mark}")
-    config, _ = parse_config(cls, [], prog="mmgan", description="", default_config=str(folder.config_file))
-    return config
 
 
 def find_fault(checkpoint: Path) -> str | None:
@@ -95,31 +72,6 @@ def load_network(checkpoint: Path, stem: str, network: nn.Module) -> None:
             f"{path} is of another architecture: {difference}; use the settings that the run was started with"
         )
     network.load_state_dict(tensors)
-
-
-def load_trained(checkpoint: Path, stem: str, network: nn.Module, ema: float, device: DeviceSettings) -> nn.Module:
-    """Load weights to use a network, not to train it further.
-
-    Args:
-        checkpoint: of a run.
-        stem: of the network's file.
-        network: of the run's architecture.
-        ema: the decay of its average; not 0: the average's weights are loaded.
-        device: says how the run laid out the weights.
-
-    Returns:
-        The network or its average, in eval mode, without gradients, on the CPU.
-
-    Raises:
-        UserError: as `load_network`.
-    """
-    average = make_average(network.to(memory_format=memory_format(device)), ema)
-    if average is None:
-        load_network(checkpoint, stem, network)
-    else:
-        load_network(checkpoint, f"{stem}-average", average)
-        network = average.module
-    return network.eval().requires_grad_(False)
 
 
 def load_optimizer(checkpoint: Path, stem: str, optimizer: torch.optim.Optimizer) -> None:

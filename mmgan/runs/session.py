@@ -1,18 +1,18 @@
 """The skeleton of a run, whatever it trains: folder, resume or start, checkpoints, metrics, stop, report."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import Signals
 from typing import Any, Protocol
 
 import torch
+import yaml
 from torch import nn
 
-from mmgan.config.parse import flat_groups
 from mmgan.config.shared import DeviceSettings, RunSettings
 from mmgan.errors import Stopped, UserError
 from mmgan.process.accelerator import make_accelerator, on_main
-from mmgan.process.console import Console, show_config
+from mmgan.process.console import Console
 from mmgan.process.stopping import EXIT_CODES, StopRequests
 from mmgan.runs.checkpoints import (
     Checkpoint,
@@ -25,7 +25,7 @@ from mmgan.runs.checkpoints import (
 from mmgan.runs.facts import list_changes, refuse_changes, run_facts
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import load_network, load_optimizer, read_facts
-from mmgan.training.tasks import Task
+from mmgan.training.tasks import LoopContext, Task
 
 
 class Resumable(Protocol):
@@ -49,22 +49,23 @@ class Resumable(Protocol):
 class Session:
     """One run, from the check of its folder to its report.
 
-    In this order: make it, build what is to be trained, `stops_here`, `begin`, train inside `with session:`, `end`.
-    Nothing is written before `begin`. All processes call every method.
+    In this order: make it, build the parts of the training, `stops_here`, `begin`, train inside `with session:` in the
+    `context`. Nothing is written before `begin`. All processes call every method.
 
     Attributes:
         settings: what is saved, and how often.
         folder: the run's.
         accelerator: the run's.
-        stop: what signals ask for.
+        stop: whether signals ask the run to stop.
         notes: plain values that are saved with each checkpoint and restored with it.
         changed: the changes that --allow-changed accepted so far in the run's life, a line each.
 
     Args:
         settings: the run's.
         device: the run's.
+        values: all settings of the run, these among them.
         default_folder: the run folder where the settings name none.
-        stop: what signals ask for.
+        stop: whether signals ask the run to stop.
 
     Raises:
         UserError: if the tracker is not installed, or the folder does not fit what is asked for.
@@ -72,38 +73,43 @@ class Session:
 
     parts: Resumable
     facts: dict[str, Any]
+    newest: tuple[Path, list[str]]
     total_steps: int
     console: Console
 
     def __init__(
-        self, settings: RunSettings, device: DeviceSettings, default_folder: str | Path, stop: StopRequests
+        self,
+        settings: RunSettings,
+        device: DeviceSettings,
+        values: Mapping[str, Any],
+        default_folder: Path,
+        stop: StopRequests,
     ) -> None:
-        self.settings, self.stop = settings, stop
+        self.settings, self.values, self.stop = settings, values, stop
         self.folder = RunFolder(settings.out or default_folder)
         self.accelerator = make_accelerator(settings, device, str(self.folder.path))
         self.notes: dict[str, Any] = {}
         self.changed: list[str] = []
-        self._newest: tuple[Path, list[str]] | None = None
         on_main(self.accelerator, lambda: self.folder.check(resume=settings.resume, overwrite=settings.overwrite))
 
-    def stops_here(self, groups: Sequence[Any]) -> bool:
-        """Find the checkpoint to resume from, if there is to be one. Whether this is a dry run, which stops now.
+    def stops_here(self) -> bool:
+        """Find the checkpoint of a run that resumes. A dry run prints its settings.
 
-        Args:
-            groups: all settings of the run; a dry run prints them.
+        Returns:
+            Whether this is a dry run, which stops now.
 
         Raises:
             UserError: if no checkpoint can be trusted, or scores.json is damaged.
         """
         if self.settings.resume:
-            self._newest = on_main(self.accelerator, self._find_newest)
-        if self.settings.dry_run:
-            show_config(flat_groups(groups), self.accelerator)
+            self.newest = on_main(self.accelerator, self._find_newest)
+        if self.settings.dry_run and self.accelerator.is_main_process:
+            print(yaml.safe_dump(dict(self.values), sort_keys=False), end="")
         return self.settings.dry_run
 
     def _find_newest(self) -> tuple[Path, list[str]]:
-        """The newest checkpoint that can be trusted, and a line for each newer one that cannot. What a killed process
-        left unfinished is cleared away."""
+        """Find the newest checkpoint that can be trusted, and a line for each newer one that cannot. Unfinished files
+        of a killed process are removed."""
         if self.folder.checkpoints.is_dir():
             recover_checkpoints(self.folder.checkpoints)
         self.folder.read_scores()
@@ -112,67 +118,46 @@ class Session:
     def begin(
         self,
         parts: Resumable,
-        groups: Sequence[Any],
         *,
         total_steps: int,
         data_digest: str,
         shape: Mapping[str, int],
         lines: Sequence[str],
         notes: Mapping[str, Any] | None = None,
-    ) -> bool:
+    ) -> None:
         """Make the run folder, or load the checkpoint to resume from; start the tracker and the progress bar.
 
         Args:
-            parts: what is trained; changed in place where the run resumes.
-            groups: all settings of the run.
+            parts: of the training; changed in place where the run resumes.
             total_steps: the number of steps after which the run ends.
             data_digest: of the training data.
-            shape: what a reader must know to build the networks: channels, image_size, classes.
-            lines: what the run says of itself at its start.
+            shape: the numbers that a reader needs to build the networks: channels, image_size, classes.
+            lines: to print at the start.
             notes: plain values to save with each checkpoint, as they are for a new run.
-
-        Returns:
-            Whether the run resumes.
 
         Raises:
             UserError: if the checkpoint was made under other conditions.
         """
         self.parts, self.total_steps, self.notes = parts, total_steps, dict(notes or {})
-        self.facts = run_facts(
-            [group for group in groups if not isinstance(group, RunSettings)],
-            seed=self.settings.seed,
-            data_digest=data_digest,
-            processes=self.accelerator.num_processes,
-        ) | dict(shape)
-        values = flat_groups(groups)
+        conditions = run_facts(self.values, data_digest=data_digest, processes=self.accelerator.num_processes)
+        self.facts = conditions | dict(shape)
         own = {"out": str(self.folder.path), "resume": False, "overwrite": False, "allow_changed": False}
+        values = dict(self.values) | own
         more: list[str] = []
         if self.settings.resume:
-            path, faults = self._newest or on_main(self.accelerator, self._find_newest)
-            more = self._restore(path, faults, values | own)
+            more = self._restore(values)
         else:
-            on_main(self.accelerator, lambda: self.folder.start(values | own, overwrite=self.settings.overwrite))
+            on_main(self.accelerator, lambda: self.folder.start(values, overwrite=self.settings.overwrite))
         if self.settings.tracker != "none":
-            self.accelerator.init_trackers("mmgan", config=values)
+            self.accelerator.init_trackers("mmgan", config=dict(self.values))
         self.console = Console(self.accelerator, total_steps, parts.step)
         for line in [*lines, *more]:
             self.say(line)
-        return self.settings.resume
 
-    def _restore(self, path: Path, faults: Sequence[str], values: Mapping[str, Any]) -> list[str]:
-        """Load a checkpoint into the parts and drop the metrics after it.
-
-        Args:
-            path: the checkpoint.
-            faults: what is wrong with newer ones.
-            values: for config.yaml, where --allow-changed accepts a change.
-
-        Returns:
-            Lines that say which checkpoint it is, and which were passed over.
-
-        Raises:
-            UserError: if it was made under other conditions.
-        """
+    def _restore(self, values: Mapping[str, Any]) -> list[str]:
+        """Load the newest checkpoint into the parts and drop the metrics after it. Where --allow-changed accepts a
+        change, `values` go to config.yaml. The lines that are returned name the checkpoint and those passed over."""
+        path, faults = self.newest
         saved = read_facts(path)
         step = int(saved["step"])
         metrics_fault = on_main(
@@ -206,11 +191,11 @@ class Session:
         ]
 
     def save(self, name: str, *, optimizers: bool = True, **facts: Any) -> None:
-        """Save a checkpoint of now under that name; all processes wait until it is whole.
+        """Save a checkpoint of the current state; all processes wait until it is whole.
 
         Args:
             name: of its folder.
-            optimizers: False leaves them out of a checkpoint that no run resumes from.
+            optimizers: False leaves them out, for a checkpoint that no run resumes from.
             facts: further plain values to save.
 
         Raises:
@@ -221,7 +206,7 @@ class Session:
         on_main(self.accelerator, lambda: save_checkpoint(self.folder.checkpoints, name, checkpoint))
 
     def progress(self) -> dict[str, Any]:
-        """The facts of now: the run's conditions, its step and notes, fp16's loss scale, and what changed."""
+        """The current facts: the run's conditions, its step and notes, fp16's loss scale, and accepted changes."""
         scaler = self.accelerator.scaler
         own = {"scaler": None if scaler is None else scaler.state_dict(), "changed": self.changed}
         return self.facts | {"step": self.parts.step} | self.notes | own
@@ -234,11 +219,23 @@ class Session:
         on_main(self.accelerator, lambda: prune_checkpoints(self.folder.checkpoints, keep, step))
 
     def checkpoints(self, unit: int = 1) -> Task:
-        """The task that keeps checkpoints; --checkpoint-every counts in units of so many steps."""
+        """The task that keeps checkpoints; --checkpoint-every counts in units of `unit` steps."""
         return Task(self.keep_checkpoint, self.settings.checkpoint_every * unit or self.total_steps)
 
+    def context(self, *tasks: Task) -> LoopContext:
+        """The surroundings of the run's training loop."""
+        return LoopContext(
+            self.accelerator,
+            self.settings.seed,
+            self.settings.log_every,
+            self.note_metrics,
+            tasks,
+            self.settings.skip_non_finite,
+            self.stop.check,
+        )
+
     def note_metrics(self, rows: list[dict[str, Any]]) -> None:
-        """To metrics.jsonl, the tracker and the progress bar; a line for each step that was skipped."""
+        """Write rows to metrics.jsonl, the tracker and the progress bar; print a line for each skipped step."""
         on_main(self.accelerator, lambda: self.folder.append_metrics(rows))
         for row in rows:
             if "non_finite" in row:
@@ -248,12 +245,12 @@ class Session:
         self.console.show(rows)
 
     def __enter__(self) -> "Session":
-        """From here on there is something to save."""
+        """From here on a signal makes the run save a checkpoint."""
         self.stop.share(self.accelerator)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
-        """Keep a checkpoint if the run was asked to stop, and free the terminal for what follows."""
+        """Keep a checkpoint if the run was asked to stop, and close the progress bar and the tracker."""
         if isinstance(error, Stopped):
             step = self.parts.step
             self.keep_checkpoint(step)
@@ -268,11 +265,5 @@ class Session:
         self.accelerator.end_training()
 
     def say(self, line: str) -> None:
-        """A line above the progress bar, from the main process."""
+        """Print a line above the progress bar, from the main process."""
         self.console.say(line)
-
-    def end(self, write_report: Callable[[RunFolder], object], closing: Callable[[], str]) -> None:
-        """In the main process, write the report and print the run's last words."""
-        if self.accelerator.is_main_process:
-            write_report(self.folder)
-            print(closing())

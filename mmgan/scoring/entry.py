@@ -55,7 +55,7 @@ def score_entry(
         "seed": seed,
         "step": step,
         "averaged_weights": averaged,
-        "device": _device_name(torch.device(device)),
+        "device": device_name(torch.device(device)),
         "versions": {name: _version(name) for name in ("mmgan", "torch", "torch-fidelity")},
     }
 
@@ -79,7 +79,8 @@ def _finite(scores: Scores) -> dict[str, float]:
     return dict(scores.values)
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """The kind of a device, with the model of a GPU."""
     return f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
 
 

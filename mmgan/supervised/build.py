@@ -1,27 +1,21 @@
-"""The parts of a classifier run, built from its settings: each group of settings goes only to what needs it."""
+"""The parts of a classifier run, built from its settings."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
 from mmgan.analysis.adversarial import pgd
-from mmgan.config.classifier import (
-    AdversarialSettings,
-    ClassifierConfig,
-    ClassifierDataSettings,
-    ClassifierMixSettings,
-    ClassifierTrainingSettings,
-)
-from mmgan.config.shared import DataSettings, DeviceSettings
-from mmgan.data import Batches, Images, draw_images, make_batches, split_validation
+from mmgan.config.classifier import AdversarialSettings, ClassifierConfig, ClassifierDataSettings
+from mmgan.config.parse import flat
+from mmgan.config.shared import DataSettings
+from mmgan.data import Images, draw_images, split_validation
 from mmgan.errors import UserError
-from mmgan.mixing import Mixed
 from mmgan.mixing.policies import PermutationPolicy
-from mmgan.process.accelerator import memory_format
 from mmgan.process.stopping import StopRequests
-from mmgan.runs.data import image_shape, load_split
+from mmgan.runs.data import image_shape, load_split, mixed_network, shared_batches
 from mmgan.runs.folder import default_folder
 from mmgan.runs.session import Session
 from mmgan.supervised.loop import Attack, ClassifierParts, make_optimizer, make_policy
@@ -50,7 +44,7 @@ def build(config: ClassifierConfig, stop: StopRequests) -> tuple[Session, Classi
     """Build all parts of a run. Building them is the check of the settings; nothing is written.
 
     Returns:
-        The run's folder and processes, what is trained, and the images.
+        The run's folder and processes, the parts of the training, and the images.
 
     Raises:
         UserError: for settings that do not go together, a folder that does not fit, or data that is absent.
@@ -58,30 +52,14 @@ def build(config: ClassifierConfig, stop: StopRequests) -> tuple[Session, Classi
     policy = make_policy(config.mix)
     seed = config.run.seed
     folder = default_folder(config.data.data, config.network.arch, config.mix.mix, seed)
-    session = Session(config.run, config.device, folder, stop)
+    session = Session(config.run, config.device, flat(config), folder, stop)
     accelerator = session.accelerator
 
     data = read_data(config.data, config.examples, seed, accelerator)
-    images = data.training
-    batches = make_batches(
-        images,
-        config.training.batch_size,
-        seed=seed,
-        rank=accelerator.process_index,
-        world_size=accelerator.num_processes,
-        device=accelerator.device,
-        flip=config.data.flip,
-        crop_padding=config.examples.crop_padding,
-    )
-    shape = image_shape(images)
+    images, shape = data.training, image_shape(data.training)
     network = build_network(config.network, classes=len(images.classes), **shape, seed=seed)
-    b, size = config.training.batch_size // accelerator.num_processes, shape["image_size"]
-    example = torch.zeros(b, shape["channels"], size, size, device=accelerator.device)
-    parts = make_parts(
-        network, batches, policy, len(images.classes), config.mix, config.training, config.device, accelerator, example
-    )
-    parts.attack = make_attack(config.adversarial)
-    size = images.pixels.shape[-1]
+    parts = make_parts(network, config, images, policy, accelerator)
+    size = shape["image_size"]
     if config.examples.cutout > size or config.examples.crop_padding >= size:
         raise UserError(f"--cutout and --crop-padding must be smaller than the images, which have {size} pixels a side")
     return session, parts, data
@@ -123,49 +101,36 @@ def check_labelled(images: Images) -> Images:
 
 
 def make_parts(
-    network: nn.Module,
-    batches: Batches,
-    policy: PermutationPolicy,
-    classes: int,
-    mix: ClassifierMixSettings,
-    training: ClassifierTrainingSettings,
-    device: DeviceSettings,
-    accelerator: Accelerator,
-    example: Tensor,
+    network: nn.Module, config: ClassifierConfig, images: Images, policy: PermutationPolicy, accelerator: Accelerator
 ) -> ClassifierParts:
-    """Make any classifier ready for training: mixing, average, optimizer, device.
-
-    Args:
-        example: images as a step has them; their values do not matter.
+    """Make any classifier of such images ready for training: mixing, average, optimizer, device.
 
     Raises:
         UserError: if a layer to mix at does not exist, or rows cannot be replaced there.
     """
-    layout = memory_format(device)
-    mixed = Mixed(network, mix.mix.items, detach=mix.detach).to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
-    for verdict in mixed.train().check(example.to(memory_format=layout)).values():  # before compile and DDP hide it
-        verdict.require("replace")
+    mix, training = config.mix, config.training
+    batches = shared_batches(
+        images,
+        training.batch_size,
+        config.run.seed,
+        accelerator,
+        flip=config.data.flip,
+        crop_padding=config.examples.crop_padding,
+    )
+    rows = training.batch_size // accelerator.num_processes
+    mixed = mixed_network(
+        network, mix.mix.items, "replace", images, rows, config.device, accelerator, detach=mix.detach
+    )
     average = make_average(mixed, training.ema)
-    if device.compile:
+    if config.device.compile:
         mixed.compile(fullgraph=True)
     prepared, optimizer = accelerator.prepare(mixed, make_optimizer(mixed, training))
-    return ClassifierParts(prepared, average, optimizer, batches, policy, classes)
+    attack = make_attack(config.adversarial)
+    return ClassifierParts(prepared, average, optimizer, batches, policy, len(images.classes), attack)
 
 
 def make_attack(settings: AdversarialSettings) -> Attack | None:
     """The attack of adversarial training: PGD from a random start (Madry et al. 2018), or None."""
     if settings.adversarial == "none":
         return None
-
-    def attack(network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        return pgd(
-            network,
-            images,
-            labels,
-            epsilon=settings.pgd_epsilon,
-            step_size=settings.pgd_step,
-            steps=settings.pgd_steps,
-            generator=generator,
-        )
-
-    return attack
+    return partial(pgd, epsilon=settings.pgd_epsilon, step_size=settings.pgd_step, steps=settings.pgd_steps)

@@ -20,7 +20,7 @@ CHUNK = 250
 
 
 @dataclass(frozen=True)
-class Result:
+class HeldOutResult:
     """Results of a classifier on one split.
 
     Attributes:
@@ -34,7 +34,7 @@ class Result:
     examples: int
 
 
-def held_out_result(network: nn.Module, images: Images, accelerator: Accelerator) -> Result:
+def held_out_result(network: nn.Module, images: Images, accelerator: Accelerator) -> HeldOutResult:
     """Error and NLL on all images of a split, each counted once. All processes call it and get the same result.
 
     Args:
@@ -58,7 +58,7 @@ def held_out_result(network: nn.Module, images: Images, accelerator: Accelerator
     wrong, nll = accelerator.reduce(table, reduction="sum").cpu().double().mean(0).tolist()
     if not abs(nll) < float("inf"):
         raise TrainingFailed(f"the classifier yields logits that are not finite on {images.name} ({images.split})")
-    return Result(100 * wrong, nll, len(images))
+    return HeldOutResult(100 * wrong, nll, len(images))
 
 
 def _per_example(network: nn.Module, x: Tensor, labels: Tensor) -> Float[Tensor, "n 2"]:

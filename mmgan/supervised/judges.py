@@ -31,6 +31,7 @@ from mmgan.scoring import NetworkExtractor, state_digest
 from mmgan.storage import cache_folder, cached_file
 from mmgan.supervised.held_out import held_out_result
 from mmgan.supervised.loop import ClassifierParts, make_optimizer, make_policy, train_classifier
+from mmgan.training.tasks import LoopContext
 
 JUDGED = ("digits", "mnist", "fashion-mnist")
 """The data sets that have a judge."""
@@ -150,19 +151,8 @@ def _train(network: nn.Module, images: Images, settings: ClassifierTrainingSetti
     torch.set_num_threads(THREADS)
     try:
         with tqdm(total=total, desc=f"training the {images.name} classifier that scores use", unit="step") as bar:
-
-            def advance(rows: list[dict[str, Any]]) -> None:
-                bar.update(len(rows))
-
-            train_classifier(
-                parts,
-                settings,
-                seed=SEED,
-                accelerator=Alone("cpu"),
-                log_every=20,
-                on_metrics=advance,
-                tasks=[],
-            )
+            context = LoopContext(Alone("cpu"), SEED, on_metrics=lambda rows: bar.update(len(rows)))
+            train_classifier(parts, settings, context)
     finally:
         torch.set_num_threads(threads)
     network.eval()

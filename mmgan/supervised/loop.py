@@ -1,13 +1,12 @@
 """The classifier training loop: supervised Manifold Mixup (Section 2, Equation 1)."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -20,15 +19,15 @@ from mmgan.losses import CLASSIFIER_LOSSES
 from mmgan.mixing.policies import PermutationPolicy
 from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
-from mmgan.training.tasks import Task, finish_step
+from mmgan.training.tasks import LoopContext
 
-Attack = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
-"""(network, images, labels, generator) -> adversarial images; adversarial training is handed one."""
+Attack = Callable[..., Tensor]
+"""(network, images, labels, generator=...) -> adversarial images, for adversarial training."""
 
 
 @dataclass
 class ClassifierParts:
-    """The parts of a training, whoever made them. Training changes the network, the optimizer and `step`.
+    """The parts of a training, made by anybody. Training changes the network, the optimizer and `step`.
 
     Attributes:
         network: a `Mixed` around a network that maps images (n, c, h, w) in [-1, 1] to (n, classes) logits; as
@@ -101,16 +100,10 @@ def soft_labels(labels: Int64[Tensor, " b"], classes: int, smoothing: float) -> 
 def train_classifier(
     parts: ClassifierParts,
     settings: ClassifierTrainingSettings,
+    context: LoopContext,
     *,
-    seed: int,
-    accelerator: Accelerator,
-    log_every: int,
-    on_metrics: Callable[[list[dict[str, Any]]], None],
-    tasks: Sequence[Task],
     validate: Callable[[int], dict[str, float]] | None = None,
     cutout_side: int = 0,
-    skip_non_finite: int = 0,
-    check_stop: Callable[[], None] = lambda: None,
 ) -> None:
     """Train from `parts.step` to `settings.epochs` epochs of `batches.steps_per_epoch` steps each.
 
@@ -118,29 +111,26 @@ def train_classifier(
     batch of an epoch reaches into the next pass.
 
     Args:
-        parts: what is trained, and on what; changed in place.
+        parts: the network, its optimizer and data; changed in place.
         settings: the loss, the learning rate, the number of epochs.
-        seed: of plans, cutout, dropout, noise and attacks; `parts.batches` has its own.
-        log_every: steps between two calls of `on_metrics`.
-        on_metrics: gets the rows of the steps since its last call, on every process.
-        tasks: run after a step when due, in order, on every process.
+        context: where training runs, the seed of plans, cutout, dropout, noise and attacks, and what follows a step.
         validate: called with the step after each epoch, on every process; its result joins the step's row.
         cutout_side: side in pixels of the square that cutout greys; 0: none.
-        skip_non_finite: how many steps may be skipped because of losses or gradients that are not finite.
-        check_stop: called after each step but the last, on every process; ends training by raising `Stopped`.
 
     Raises:
-        TrainingFailed: if more steps than `skip_non_finite` have a loss or gradient that is not finite. Such numbers
-            never reach a weight, the optimizer or the average.
+        TrainingFailed: if more steps than `context.skip_non_finite` have a loss or gradient that is not finite. Such
+            numbers never reach a weight, the optimizer or the average.
+        Stopped: as `context.check_stop`.
     """
     loss_of = CLASSIFIER_LOSSES[settings.loss]
     batches, policy = parts.batches, parts.policy
+    accelerator, seed = context.accelerator, context.seed
     rank, world_size, device = accelerator.process_index, accelerator.num_processes, accelerator.device
     network = accelerator.unwrap_model(parts.network)
     last = settings.epochs * batches.steps_per_epoch
     guard = Guard("classifier", parts.network, parts.optimizer, accelerator, settings.clip_grad)
     statistics = RunningStatistics([network])
-    metrics = Metrics(accelerator, [guard], on_metrics, skip_non_finite)
+    metrics = Metrics(context, [guard])
 
     parts.network.train()
     while parts.step < last:
@@ -155,7 +145,7 @@ def train_classifier(
         assert classes_of_x is not None
         x = cutout(x, cutout_side, seed=seed, step=parts.step, rank=rank, world_size=world_size)
         if parts.attack is not None:
-            x = parts.attack(network, x, classes_of_x, torch_stream(seed, "attack", rank, parts.step, device))
+            x = parts.attack(network, x, classes_of_x, generator=torch_stream(seed, "attack", rank, parts.step, device))
         y = soft_labels(classes_of_x, parts.classes, settings.label_smoothing)  # (b, classes)
 
         # The plans that mix the hidden states mix the labels too.
@@ -182,4 +172,4 @@ def train_classifier(
         if validate is not None and parts.step % batches.steps_per_epoch == 0:
             facts |= validate(parts.step)
         metrics.add(facts, {"loss": loss})
-        finish_step(metrics, tasks, parts.step, last, log_every, check_stop)
+        metrics.finish_step(parts.step, last)

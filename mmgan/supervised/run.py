@@ -8,7 +8,6 @@ from accelerate import Accelerator
 from torch import nn
 
 from mmgan.config.classifier import ClassifierConfig, ClassifierTrainingSettings
-from mmgan.config.parse import groups_of
 from mmgan.data import Images
 from mmgan.process.accelerator import on_main
 from mmgan.process.stopping import StopRequests
@@ -17,14 +16,12 @@ from mmgan.runs.data import image_shape
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import find_fault, load_network, read_facts
 from mmgan.runs.session import Session
-from mmgan.runs.words import default_hint, opening
+from mmgan.runs.words import opening
 from mmgan.supervised.build import build
 from mmgan.supervised.held_out import held_out_result
 from mmgan.supervised.loop import ClassifierParts, train_classifier
-from mmgan.supervised.summary import entry, manifest, summary
+from mmgan.supervised.summary import entry, summary
 from mmgan.training.average import frozen_copy
-
-DEFAULT, PAPER = "configs/classifier/digits.yaml", "configs/classifier/cifar10-preactresnet18.yaml"
 
 
 def run_classifier(config: ClassifierConfig, source: str | None, stop: StopRequests) -> None:
@@ -33,43 +30,35 @@ def run_classifier(config: ClassifierConfig, source: str | None, stop: StopReque
     Args:
         config: the settings.
         source: the file given with --config, or None for the embedded default.
-        stop: what signals ask for.
+        stop: whether signals ask the run to stop.
 
     Raises:
-        UserError: for what cannot be done as asked, before any training and with nothing overwritten.
+        UserError: for settings that cannot be met, before any training and with nothing overwritten.
         TrainingFailed: if a loss, gradient or logit is not finite.
         Stopped: after a step, when asked to; a checkpoint is kept.
     """
     session, parts, data = build(config, stop)
-    groups = groups_of(config)
-    if session.stops_here(groups):
+    if session.stops_here():
         return
-    images, epoch = data.training, parts.batches.steps_per_epoch
-    resumed = session.begin(
+    images, count = data.training, len(data.training.classes)
+    text = f"{len(images):,} training and {len(data.validation):,} validation images, {count} classes,"
+    session.begin(
         parts,
-        groups,
-        total_steps=config.training.epochs * epoch,
+        total_steps=config.training.epochs * parts.batches.steps_per_epoch,
         data_digest=data.digest,
-        shape={"classes": len(images.classes)} | image_shape(images),
-        lines=opening(
-            f"{len(images):,} training and {len(data.validation):,} validation images, {len(images.classes)} classes,",
-            images,
-            config.mix,
-            session.folder,
-            session.accelerator,
-            default_hint(source, config.run, DEFAULT, PAPER),
-        ),
+        shape={"classes": count} | image_shape(images),
+        lines=opening(session, text, images, config.mix, ClassifierConfig if source is None else None),
         notes={"epoch": 0, "validation": None},
     )
     with session:
-        train(parts, data.validation, session, config.training, cutout_side=config.examples.cutout, resumed=resumed)
-        common = manifest(data.test, config.run.seed, session.accelerator.device, averaged=config.training.ema > 0)
-        scores = test(parts, data.test, session, common)
+        train(parts, data.validation, session, config.training, cutout_side=config.examples.cutout)
+        scores = test(parts, data.test, session)
     if session.accelerator.is_main_process:
-        session.folder.write_scores(scores)
-    from mmgan.report import write_report  # here, so that training does not wait for matplotlib
+        from mmgan.report import write_report  # here, so that training does not wait for matplotlib
 
-    session.end(write_report, lambda: summary(session.folder, config.mix, config.training.epochs, config.run.seed))
+        session.folder.write_scores(scores)
+        write_report(session.folder)
+        print(summary(session.folder, config.mix, config.training.epochs, config.run.seed))
 
 
 def train(
@@ -79,49 +68,45 @@ def train(
     training: ClassifierTrainingSettings,
     *,
     cutout_side: int,
-    resumed: bool,
 ) -> None:
     """Train any parts in a session that has begun, and keep the checkpoint of the best epoch.
 
     Args:
-        parts: what is trained.
+        parts: the network, its optimizer and data.
         validation: the images that choose the best epoch.
         session: begun with these parts.
         training: the loss, the learning rate, the number of epochs.
         cutout_side: of the square that cutout greys, in pixels; 0: none.
-        resumed: whether the session resumes a run.
 
     Raises:
         TrainingFailed: if a loss, gradient or logit is not finite.
         Stopped: after a step, when asked to.
     """
     validate = Validation(parts, validation, session)
-    if resumed:
+    if session.settings.resume:
         validate.catch_up()
     train_classifier(
         parts,
         training,
-        seed=session.settings.seed,
-        accelerator=session.accelerator,
-        log_every=session.settings.log_every,
-        on_metrics=session.note_metrics,
-        tasks=[session.checkpoints(parts.batches.steps_per_epoch)],
+        session.context(session.checkpoints(parts.batches.steps_per_epoch)),
         validate=validate,
         cutout_side=cutout_side,
-        skip_non_finite=session.settings.skip_non_finite,
-        check_stop=session.stop.check,
     )
 
 
-def test(parts: ClassifierParts, images: Images, session: Session, common: dict[str, Any]) -> dict[str, Any]:
-    """Results on the test images of the last weights and of the best epoch's, as scores.json has them.
+def test(parts: ClassifierParts, images: Images, session: Session) -> dict[str, Any]:
+    """Results on the test images of the last weights and of the best epoch's, for scores.json.
 
     This is the only place where the test images are used.
     """
     accelerator, best = session.accelerator, find_checkpoint(session.folder.checkpoints, "best")
-    last = held_out_result(classifier(parts, accelerator), images, accelerator)
-    chosen = held_out_result(classifier(parts, accelerator, best), images, accelerator)
-    return {"last": entry(session.progress(), last, common), "best": entry(read_facts(best), chosen, common)}
+
+    def tested(facts: dict[str, Any], checkpoint: Path | None = None) -> dict[str, Any]:
+        result = held_out_result(classifier(parts, accelerator, checkpoint), images, accelerator)
+        averaged = parts.average is not None
+        return entry(facts, result, images, session.settings.seed, accelerator.device, averaged=averaged)
+
+    return {"last": tested(session.progress()), "best": tested(read_facts(best), best)}
 
 
 @dataclass

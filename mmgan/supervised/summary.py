@@ -2,39 +2,41 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
 import torch
 
 from mmgan.config.classifier import ClassifierMixSettings
 from mmgan.data import Images
+from mmgan.runs.facts import versions
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.words import closing
-from mmgan.supervised.held_out import Result
+from mmgan.scoring.entry import device_name
+from mmgan.supervised.held_out import HeldOutResult
 
 
-def entry(facts: Mapping[str, Any], test: Result, common: dict[str, Any]) -> dict[str, Any]:
-    """The results of one checkpoint.
+def entry(
+    facts: Mapping[str, Any], result: HeldOutResult, test: Images, seed: int, device: torch.device, *, averaged: bool
+) -> dict[str, Any]:
+    """The results of one checkpoint with everything that they depend on, as scores.json has them.
 
     Args:
         facts: of the checkpoint.
-        test: its results on the test images.
-        common: as `manifest` returned it.
+        result: on the test images.
+        test: the test images.
+        seed: the run's.
+        device: the run's.
+        averaged: whether the weights are an average.
     """
     chosen = {name: facts[name] for name in ("step", "epoch", "validation")}
-    return chosen | {"test": asdict(test), "changed": facts["changed"]} | common
-
-
-def manifest(test: Images, seed: int, device: torch.device, *, averaged: bool) -> dict[str, Any]:
-    """All that the results depend on, except the checkpoint."""
-    name = f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
-    return {
+    return chosen | {
+        "test": asdict(result),
+        "changed": facts["changed"],
         "data": {"name": test.name, "split": test.split, "classes": len(test.classes), "digest": test.digest},
         "seed": seed,
         "averaged_weights": averaged,
-        "device": name,
-        "versions": {package: version(package) for package in ("mmgan", "torch")},
+        "device": device_name(device),
+        "versions": versions(),
     }
 
 

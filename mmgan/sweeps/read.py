@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from mmgan.config.files import read_yaml
 from mmgan.config.parse import find_config
 from mmgan.errors import UserError, did_you_mean
 from mmgan.sweeps.definition import COMMANDS, Settings, Sweep, check_names, word
@@ -36,19 +37,14 @@ def read_sweep(path: str | Path) -> Sweep:
         UserError: one line that names the file and what in it is wrong.
     """
     file = find_config(str(path))
-    try:
-        values = yaml.load(file.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not a YAML file: {' '.join(str(error).split())}") from None
+    values = read_yaml(file, _Loader)
     try:
         return _sweep(values, file)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
 
 
-def _sweep(values: Any, file: Path) -> Sweep:
-    if not isinstance(values, dict):
-        raise UserError("it must hold 'name: value' lines")
+def _sweep(values: dict[Any, Any], file: Path) -> Sweep:
     for key in values:
         if key not in KEYS:
             raise UserError(f"unknown key '{key}': {did_you_mean(str(key), KEYS)}")

@@ -1,15 +1,15 @@
 """Losses of every step, read from the device every few steps, and the end of a training when one is not finite."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
-from mmgan.errors import TrainingFailed
+from mmgan.errors import Stopped, TrainingFailed
 from mmgan.training.guard import Guard
+from mmgan.training.tasks import LoopContext
 
 LEAST_SCALE = 2.0**-14
 """fp16: below this loss scale, gradients overflow at every scale."""
@@ -18,24 +18,16 @@ LEAST_SCALE = 2.0**-14
 class Metrics:
     """Keeps each step's losses on the device and brings them to the host together, so that no step waits for a copy.
 
+    The row of a step whose updates were skipped lacks the losses that are not finite. It says in "skipped" how many
+    updates were skipped, and in "non_finite" why. Losses are averaged over processes.
+
     Args:
-        accelerator: the run's.
+        context: says who gets the rows, and how many steps may be skipped.
         guards: of the networks that are trained.
-        on_metrics: gets the rows of the steps since its last call, on every process, losses averaged over processes.
-            The row of a step whose updates were skipped lacks the losses that are not finite, and says in "skipped"
-            how many updates, in "non_finite" why.
-        skip_non_finite: how many steps may be skipped because of losses or gradients that are not finite.
     """
 
-    def __init__(
-        self,
-        accelerator: Accelerator,
-        guards: Sequence[Guard],
-        on_metrics: Callable[[list[dict[str, Any]]], None],
-        skip_non_finite: int,
-    ) -> None:
-        self.accelerator, self.guards, self.on_metrics = accelerator, guards, on_metrics
-        self.skip_non_finite, self.skipped = skip_non_finite, 0
+    def __init__(self, context: LoopContext, guards: Sequence[Guard]) -> None:
+        self.context, self.guards, self.skipped = context, guards, 0
         self.facts: list[dict[str, Any]] = []
         self.values: list[Tensor] = []
         self.names: list[str] = []
@@ -59,29 +51,53 @@ class Metrics:
         if not self.values:
             return
         values = torch.stack(self.values)[None]  # (1, steps, columns)
-        table = self.accelerator.gather(values).double().cpu()  # (processes, steps, columns)
+        table = self.context.accelerator.gather(values).double().cpu()  # (processes, steps, columns)
         rows: list[dict[str, Any]] = []
         failure = None
         for facts, step_values in zip(self.facts, table.unbind(1), strict=True):
             row = facts | self._row(step_values)
             self.skipped += "non_finite" in row
-            if self.skipped > self.skip_non_finite:
+            if self.skipped > self.context.skip_non_finite:
                 failure = f"{row['non_finite']} at step {row['step']}"
                 break
             rows.append(row)
         self.facts, self.values = [], []
-        self.on_metrics(rows)
+        self.context.on_metrics(rows)
         if failure is not None:
-            limit = f" after {self.skip_non_finite} skipped steps" if self.skip_non_finite else ""
+            allowed = self.context.skip_non_finite
+            limit = f" after {allowed} skipped steps" if allowed else ""
             raise TrainingFailed(
                 f"{failure}: training stopped{limit}, earlier checkpoints stand; a smaller --lr or --clip-grad may help"
             )
-        scaler = self.accelerator.scaler
+        scaler = self.context.accelerator.scaler
         if scaler is not None and scaler.get_scale() < LEAST_SCALE:
             raise TrainingFailed(
                 f"the loss scale of fp16 fell to {scaler.get_scale():g} by step {rows[-1]['step']}, as gradients"
                 " overflow at every scale: training stopped, earlier checkpoints stand; try --mixed-precision bf16"
             )
+
+    def finish_step(self, step: int, last: int) -> None:
+        """Flush if somebody needs the metrics now, run the tasks that are due, and stop if asked to.
+
+        Args:
+            step: the number of steps done; its metrics have been added.
+            last: the number of steps after which training ends.
+
+        Raises:
+            TrainingFailed: as `flush`.
+            Stopped: as `check_stop` of the context.
+        """
+        due = [task for task in self.context.tasks if task.due(step, last)]
+        if due or step % self.context.log_every == 0 or step == last:
+            self.flush()
+        for task in due:
+            task.run(step)
+        if step < last:
+            try:
+                self.context.check_stop()
+            except Stopped:
+                self.flush()  # whoever catches it saves a checkpoint, which needs them
+                raise
 
     def _row(self, values: Tensor) -> dict[str, Any]:
         """What a step's (processes, columns) say."""
@@ -93,7 +109,8 @@ class Metrics:
         faults = _faults(self.names, ~losses.isfinite())
         faults = faults or _faults([f"the gradient of the {g.name}" for g in self.guards], counts[:, :, 0] > 0)
         skipped = int(counts[0, :, 1].sum())
-        if not faults and skipped and self.accelerator.scaler is None:  # finite on each process, but not their sum
+        # Finite on each process, but not their sum.
+        if not faults and skipped and self.context.accelerator.scaler is None:
             faults = "a gradient's average over processes is not finite"
         return row | ({"skipped": skipped, "non_finite": faults} if faults else {})
 

@@ -1,10 +1,10 @@
-"""What follows a training step: metrics, tasks such as checkpoints and scores, and a look whether to stop."""
+"""The surroundings of a training loop: where it runs, who reads its metrics, and the tasks that follow a step."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from mmgan.errors import Stopped
-from mmgan.training.metrics import Metrics
+from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
@@ -21,27 +21,28 @@ class Task:
         return self.every > 0 and (step % self.every == 0 or step == last)
 
 
-def finish_step(
-    metrics: Metrics, tasks: Sequence[Task], step: int, last: int, log_every: int, check_stop: Callable[[], None]
-) -> None:
-    """Read the metrics if somebody needs them now, run the tasks that are due, and stop if asked to.
+def _ignore(*_: object) -> None:
+    pass
 
-    Args:
-        metrics: holds those of `step` already.
-        tasks: run in their order.
-        step: the number of steps done.
-        last: the number of steps after which training ends.
-        log_every: steps between two readings of the metrics; they are also read after the last step and before a task.
-        check_stop: ends training by raising `Stopped`; not called after the last step.
+
+@dataclass(frozen=True)
+class LoopContext:
+    """The surroundings that both training loops share. Every callable runs on every process.
+
+    Attributes:
+        accelerator: the run's, or an `Alone`.
+        seed: of the loop's own draws; its batches have theirs.
+        log_every: steps between two calls of `on_metrics`. It is also called before a task and after the last step.
+        on_metrics: gets the rows of the steps since its last call.
+        tasks: run after a step when due, in order.
+        skip_non_finite: how many steps may be skipped because of losses or gradients that are not finite.
+        check_stop: called after each step except the last; ends training by raising `Stopped`.
     """
-    due = [task for task in tasks if task.due(step, last)]
-    if due or step % log_every == 0 or step == last:
-        metrics.flush()
-    for task in due:
-        task.run(step)
-    if step < last:
-        try:
-            check_stop()
-        except Stopped:
-            metrics.flush()  # whoever catches it saves a checkpoint, which needs them
-            raise
+
+    accelerator: Accelerator
+    seed: int = 0
+    log_every: int = 20
+    on_metrics: Callable[[list[dict[str, Any]]], object] = _ignore
+    tasks: Sequence[Task] = ()
+    skip_non_finite: int = 0
+    check_stop: Callable[[], None] = _ignore

@@ -123,7 +123,7 @@ def test_metrics_that_were_lost_are_a_change(half: Path, tmp_path: Path) -> None
 
 
 def test_list_changes_sees_what_came_and_what_went() -> None:
-    now = run_facts([], seed=0, data_digest="ab", processes=1)
+    now = run_facts({"seed": 0}, data_digest="ab", processes=1)
     assert list_changes(now, now) == []
     before = now | {"settings": {"seed": 1, "gone": 2, "data_root": "elsewhere"}, "data_digest": "cd"}
     assert list_changes(before, now) == ["seed was 1, is 0", "the data's digest was cd, is ab", "gone was 2, is None"]

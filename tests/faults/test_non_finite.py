@@ -19,6 +19,7 @@ from mmgan.runs.folder import RunFolder
 from mmgan.supervised import loop as supervised
 from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
+from mmgan.training.tasks import LoopContext
 from tests.support.launches import launch
 from tests.support.two_ranks import CASES
 
@@ -160,7 +161,7 @@ def test_a_loss_that_overflows_while_its_gradient_does_not() -> None:
 def test_a_loss_scale_of_fp16_that_collapses_ends_the_run() -> None:
     accelerator: Any = Alone("cpu")
     accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**-13)
-    metrics = Metrics(accelerator, [], lambda rows: None, 0)
+    metrics = Metrics(LoopContext(accelerator), [])
     metrics.add({"step": 1}, {"loss": torch.tensor(1.0)})
     metrics.flush()
     accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**-15)
@@ -177,7 +178,7 @@ def test_nothing_of_a_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch)
     net = network()
     guard = Guard("net", net, OPTIMIZERS[0](net), Alone("cpu"), 1.0)  # type: ignore[arg-type]
     statistics = RunningStatistics([net])
-    metrics = Metrics(Alone("cpu"), [guard], lambda rows: None, 0)  # type: ignore[arg-type]
+    metrics = Metrics(LoopContext(Alone("cpu")), [guard])  # type: ignore[arg-type]
     reads.clear()
     for step in range(3):
         statistics.keep()

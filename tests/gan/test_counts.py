@@ -17,7 +17,7 @@ from mmgan.discriminators import build_discriminator
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy, train_gan
 from mmgan.generators import build_generator
 from mmgan.mixing import Mixed, MixPlan
-from mmgan.training.tasks import Task
+from mmgan.training.tasks import LoopContext, Task
 
 B, N_DIS = 4, 3
 PIXELS = torch.randint(0, 256, (16, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -26,16 +26,8 @@ BATCHES = make_batches(make_images("random", "train", PIXELS), B, seed=0)
 
 
 def train(state: GanParts, steps: int, log_every: int = 10**9, tasks: tuple[Task, ...] = ()) -> None:
-    train_gan(
-        state,
-        MIX,
-        GanTrainingSettings(steps=steps, n_dis=N_DIS, batch_size=B),
-        seed=0,
-        accelerator=Accelerator(cpu=True),
-        log_every=log_every,
-        on_metrics=lambda rows: None,
-        tasks=tasks,
-    )
+    settings = GanTrainingSettings(steps=steps, n_dis=N_DIS, batch_size=B)
+    train_gan(state, MIX, settings, LoopContext(Accelerator(cpu=True), log_every=log_every, tasks=tasks))
 
 
 @pytest.fixture

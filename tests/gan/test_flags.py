@@ -12,12 +12,13 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from mmgan.config.fields import Names
-from mmgan.config.gan import GanMixSettings, GanNetworkSettings, GanTrainingSettings
+from mmgan.config.gan import GanConfig, GanMixSettings, GanNetworkSettings, GanTrainingSettings
 from mmgan.config.shared import DeviceSettings
-from mmgan.data import Images, make_batches, make_images
+from mmgan.data import Images, make_images
 from mmgan.gan.build import make_parts
 from mmgan.gan.loop import GanParts, make_policy, train_gan
 from mmgan.gan.networks import build_networks
+from mmgan.training.tasks import LoopContext
 
 B = 4
 PLAIN = DeviceSettings(mixed_precision="no", channels_last=False)
@@ -37,21 +38,10 @@ def step(device: DeviceSettings, layer: str) -> tuple[dict[str, Any], GanParts]:
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(cpu=True, mixed_precision=device.mixed_precision)
     networks = build_networks(settings, channels=3, image_size=16, seed=0)
-    batches = make_batches(images(), B, seed=0)
-    state = make_parts(
-        *networks, batches, make_policy(mix), 6, mix, STILL, device, accelerator, torch.zeros(2 * B, 3, 16, 16)
-    )
+    config = GanConfig(mix=mix, networks=settings, training=STILL, device=device)
+    state = make_parts(*networks, config, images(), make_policy(mix), accelerator)
     rows: list[dict[str, Any]] = []
-    train_gan(
-        state,
-        mix,
-        STILL,
-        seed=0,
-        accelerator=accelerator,
-        log_every=1,
-        on_metrics=rows.extend,
-        tasks=(),
-    )
+    train_gan(state, mix, STILL, LoopContext(accelerator, log_every=1, on_metrics=rows.extend))
     return rows[0], state
 
 

@@ -19,7 +19,7 @@ from mmgan.generators import build_generator
 from mmgan.mixing import Mixed
 from mmgan.mixing.policies import RealFakePolicy
 from mmgan.training.average import make_average
-from mmgan.training.tasks import Task
+from mmgan.training.tasks import LoopContext, Task
 
 B, SEED, LATENT = 4, 3, 6
 
@@ -89,16 +89,7 @@ def train(settings: GanTrainingSettings, mix: GanMixSettings, tasks: tuple[Task,
     average = make_average(g, settings.ema)
     accelerator = Accelerator(cpu=True)
     parts = make_parts(g, mixed, mix, settings, average)
-    train_gan(
-        parts,
-        mix,
-        settings,
-        seed=SEED,
-        accelerator=accelerator,
-        log_every=2,
-        on_metrics=lambda rows: None,
-        tasks=tasks,
-    )
+    train_gan(parts, mix, settings, LoopContext(accelerator, SEED, log_every=2, tasks=tasks))
     return parts
 
 
@@ -156,16 +147,8 @@ def test_mixing_starts_and_pauses_when_told() -> None:
     g, d = networks()
     mixed = Mixed(d, "1,2")
     mix = GanMixSettings(mix=Names("1,2"), mix_start=2, mix_every=2)
-    train_gan(
-        make_parts(g, mixed, mix, settings),
-        mix,
-        settings,
-        seed=SEED,
-        accelerator=Accelerator(cpu=True),
-        log_every=3,
-        on_metrics=rows.extend,
-        tasks=(),
-    )
+    context = LoopContext(Accelerator(cpu=True), SEED, log_every=3, on_metrics=rows.extend)
+    train_gan(make_parts(g, mixed, mix, settings), mix, settings, context)
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     layers = [row["layers"] for row in rows]
     assert layers[:2] == [["none", "none"]] * 2
@@ -183,16 +166,7 @@ def test_layers_before_k_see_2b_rows_and_those_after_it_3b(mix: str) -> None:
         block.register_forward_pre_hook(lambda m, args, name=name: rows.setdefault(name, []).append(len(args[0])))
     settings = GanTrainingSettings(steps=1, n_dis=1, batch_size=B, g_batch_factor=1)
     mixing = GanMixSettings(mix=Names(mix))
-    train_gan(
-        make_parts(g, mixed, mixing, settings),
-        mixing,
-        settings,
-        seed=SEED,
-        accelerator=Accelerator(cpu=True),
-        log_every=1,
-        on_metrics=lambda rows: None,
-        tasks=(),
-    )
+    train_gan(make_parts(g, mixed, mixing, settings), mixing, settings, LoopContext(Accelerator(cpu=True), SEED))
     k = 0 if mix == "pixel" else int(mix)
     for i, name in enumerate(["block1", "block2", "block3", "block4"], 1):
         # One forward of the discriminator's step, one of the generator's: no block runs more often.

@@ -24,7 +24,7 @@ from mmgan.supervised.loop import (
     train_classifier,
 )
 from mmgan.training.average import make_average
-from mmgan.training.tasks import Task
+from mmgan.training.tasks import LoopContext, Task
 
 CLASSES = 3
 SEED = 5
@@ -60,9 +60,9 @@ def fresh(net: MLP, mix: ClassifierMixSettings, s: ClassifierTrainingSettings) -
 
 def run(state: ClassifierParts, s: ClassifierTrainingSettings, **more: Any) -> list[Any]:
     rows: list[Any] = []
-    arguments: dict[str, Any] = {"seed": SEED, "log_every": 4, "tasks": []}
-    arguments |= {"accelerator": Alone("cpu"), "on_metrics": rows.extend} | more
-    train_classifier(state, s, **arguments)
+    own = {name: more.pop(name) for name in ("validate", "cutout_side") if name in more}
+    arguments: dict[str, Any] = {"accelerator": Alone("cpu"), "log_every": 4, "on_metrics": rows.extend}
+    train_classifier(state, s, LoopContext(**{"seed": SEED} | arguments | more), **own)
     return rows
 
 
