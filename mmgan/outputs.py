@@ -36,6 +36,7 @@ def costs(cost: Callable[[Tensor], Tensor], output: Any) -> Float[Tensor, " rows
 
     Raises:
         UserError: for a head that holds features rather than logits: a map of several channels.
+        ValueError: if heads differ in their number of rows, as 1 row would broadcast.
     """
     found = heads(output)
     for head in found:
@@ -44,7 +45,8 @@ def costs(cost: Callable[[Tensor], Tensor], output: Any) -> Float[Tensor, " rows
                 f"a head of shape {tuple(head.shape)} is no map of logits, which has one channel (n, 1, ...): it seems"
                 " to hold features; take the logits out of the output with Mixed(..., pick=...)"
             )
-    return sum_heads([_mean_elements(cost(wide(head)), len(head)) for head in found])
+    rows = len(found[0]) if found and found[0].dim() else 0
+    return sum_heads([_mean_elements(cost(wide(head)), rows) for head in found])
 
 
 def per_row(output: Any, rows: int) -> Float[Tensor, " rows"]:
