@@ -159,6 +159,7 @@ def trial(
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.inference_mode(False), torch.enable_grad(), _eagerly():
+            _use_clones(before)
             yield Trial(model, inputs, named, pick)
     finally:
         torch.set_autocast_cache_enabled(cache)
@@ -226,6 +227,17 @@ def _attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
         for name, value in module.__dict__.items()
         if name not in REGISTRIES
     }
+
+
+def _use_clones(modules: Sequence[tuple[nn.Module, Mapping[str, tuple[Any, Any]]]]) -> None:
+    """Tensors that are neither parameters nor buffers are cloned too: a forward may work on them in place."""
+    clones: dict[int, Tensor] = {}
+    for module, attributes in modules:
+        for name, (value, _) in attributes.items():
+            if isinstance(value, Tensor):
+                if id(value) not in clones:
+                    clones[id(value)] = value.detach().clone()
+                module.__dict__[name] = clones[id(value)]
 
 
 def _put_back(module: nn.Module, attributes: Mapping[str, tuple[Any, Any]]) -> None:
