@@ -190,9 +190,9 @@ class Mixed(nn.Module):
         """What `net` returns of the network's output."""
         return output if self._pick is None else self._pick(output)
 
-    def kind_of(self, name: str) -> Kind | None:
-        """What `inputs=` says of a side input."""
-        return self._kinds.get(name)
+    def kind_of(self, name: str, path: str) -> Kind | None:
+        """What `inputs=` says of a side input, or of the tensor at a path inside it."""
+        return self._kinds.get(path, self._kinds.get(name))
 
     def train(self, mode: bool = True) -> "Mixed":
         """As the network's own `train`, which may keep parts of it in evaluation mode."""

@@ -69,7 +69,7 @@ class MixupTerm(nn.Module):
         self.__dict__["net"] = net  # not a submodule: its parameters are the loop's
         self.policy, self.target, self.weight, self.within, self.pack = policy, target, weight, within, pack
         self.loss = GAN_LOSSES[loss] if isinstance(loss, str) else loss
-        self.seed, self.rank = seed, int(os.environ.get("RANK", 0)) if rank is None else rank
+        self.seed, self.rank = seed, rank
 
     def forward(self, real: Tensor, fake: Tensor, *, step: int, logits: Any = None, **inputs: Any) -> Tensor:
         """The term of one step, a scalar in float32.
@@ -102,7 +102,8 @@ class MixupTerm(nn.Module):
             if self.within not in inputs:
                 raise UserError(f"within='{self.within}' names no side input of this call: pass {self.within}=classes")
             within = inputs[self.within]
-        plan = self.policy.draw(b, step, self.seed, self.rank, real.device, within=within, pack=self.pack)
+        rank = _own_rank() if self.rank is None else self.rank
+        plan = self.policy.draw(b, step, self.seed, rank, real.device, within=within, pack=self.pack)
         if len(plan) == 0:
             return x.new_zeros((), dtype=torch.float32)
         mixed = self.net(x, plan=plan, mode="alone", **inputs)  # (M, ...)
@@ -114,12 +115,22 @@ class MixupTerm(nn.Module):
 
     def _for_both(self, name: str, value: Any, b: int) -> Any:
         """A side input for 2b rows: one of b rows serves the real and the fake rows."""
-        kind = _mixed_of(self.net).kind_of(name)
+        mixed = _mixed_of(self.net)
 
-        def double(_: str, leaf: Tensor) -> Tensor:
-            return torch.cat([leaf, leaf]) if kind != "shared" and leaf.dim() and len(leaf) == b else leaf
+        def double(inside: str, leaf: Tensor) -> Tensor:
+            dims = [d for d in dict.fromkeys((mixed.batch_dim, 0)) if leaf.dim() > d and leaf.shape[d] == b]
+            if not dims or mixed.kind_of(name, name + inside) == "shared":
+                return leaf
+            return torch.cat([leaf, leaf], dims[0])  # (2b, ...)
 
         return map_nest(double, value)
+
+
+def _own_rank() -> int:
+    """Of this process, as the process group says, or the launcher where there is no group yet."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank()
+    return int(os.environ.get("RANK", 0))
 
 
 def _mixed_of(net: nn.Module) -> Mixed:
@@ -138,4 +149,9 @@ def _joined(logits: Any) -> Any:
         return logits
     real, fake = logits
     others: Mapping[str, Tensor] = dict(leaves(fake))
+    if list(others) != [path for path, _ in leaves(real)]:
+        raise UserError(
+            "logits= takes what the network returned for the real and for the fake rows, (real, fake), two nests of one"
+            " structure; or what it returned for both in one forward, as a tensor, list or dict"
+        )
     return map_nest(lambda path, leaf: torch.cat([leaf, others[path]]), real)
