@@ -100,7 +100,7 @@ class Mixed(nn.Module):
         self._distinct = tuple(dict.fromkeys(self._cuts.values()))
         self.__dict__["layers"] = tuple(cut.name for cut in self._distinct)
         self._verdicts: dict[Any, dict[str, Verdict]] = {}
-        self._latest: dict[bool, dict[str, Verdict]] = {}
+        self._latest: dict[Any, dict[str, Verdict]] = {}
         self._call = Call()
         for name in dict.fromkeys(name for cut in self._distinct for name in cut.modules):
             if name != PIXEL:
@@ -260,15 +260,16 @@ class Mixed(nn.Module):
 
     def _verdicts_for(self, inputs: Sequence[Any], named: Mapping[str, Any], side: SideInputs) -> dict[str, Verdict]:
         """The verdicts that are there, or those of a look at the network now."""
+        like = self.training, structure(inputs), structure(named)
         if torch.compiler.is_compiling():
-            if self.training not in self._latest:
+            if like not in self._latest:
                 raise UserError(
                     "a compiled call cannot look at the network before its first mix: call net.check(example) before"
-                    " torch.compile, in the same training mode"
+                    " torch.compile, in the same training mode and with arguments of the same kinds"
                 )
-            return self._latest[self.training]
+            return self._latest[like]
         flags = tuple(module.training for module in self.model.modules())
-        key = flags, structure(inputs), structure(named)
+        key = flags, like
         if key not in self._verdicts:
             if DistributedDataParallel._active_ddp_module is not None or _is_sharded(self.model):
                 raise UserError(
@@ -276,7 +277,7 @@ class Mixed(nn.Module):
                     " before accelerator.prepare, in the same training mode"
                 )
             self._verdicts[key] = look_at(self.model, self._distinct, inputs, named, side, self.picked)
-        self._latest[self.training] = self._verdicts[key]
+        self._latest[like] = self._verdicts[key]
         return self._verdicts[key]
 
     def __getstate__(self) -> dict[str, Any]:
