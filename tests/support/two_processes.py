@@ -10,8 +10,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from mmgan import Mixed, MixPlan, PermutationPolicy, RealFakePolicy
-from mmgan.mixing.verdict import Mode
+from mmgan import Mixed, MixPlan, MixupTerm, PermutationPolicy, RealFakePolicy
+from mmgan.mixing.verdict import MODES, Mode
 
 B, WORLD = 4, 2  # rows a process
 LAYERS = "pixel,0,2"
@@ -27,7 +27,7 @@ def rows_of(rank: int) -> Tensor:
 
 
 def plan_of(mode: Mode, step: int, rank: int) -> MixPlan:
-    if mode == "append":
+    if mode != "replace":
         return RealFakePolicy(LAYERS, alpha=1.0).draw(B, step, rank=rank)
     return PermutationPolicy(LAYERS, per="example").draw(2 * B, step, rank=rank)
 
@@ -40,18 +40,30 @@ def joined(plans: list[MixPlan]) -> MixPlan:
     return MixPlan(plans[0].layer, left, right, torch.cat([plan.lam for plan in plans]), parts=(2 * B * WORLD,))
 
 
+def term_of(net: nn.Module, step: int, rows_from: int, rank: int | None) -> Tensor:
+    """The mixup term of one rank's rows; without a rank it finds its own."""
+    real, fake = rows_of(rows_from).chunk(2)
+    return MixupTerm(net, RealFakePolicy(LAYERS, alpha=1.0), "hinge", rank=rank)(real, fake, step=step)
+
+
 def train(net: nn.Module, rank: int | None, backward: Callable[[Tensor], None]) -> dict[str, Tensor]:
     """The gradients of every step, and the weights after the last."""
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     found: dict[str, Tensor] = {}
-    for step in range(6):
-        mode: Mode = "append" if step % 2 == 0 else "replace"
+    for step in range(9):
+        mode = MODES[step % 3]
         if rank is None:
             x = torch.cat([rows_of(r) for r in range(WORLD)])
             plan = joined([plan_of(mode, step, r) for r in range(WORLD)])
         else:
             x, plan = rows_of(rank), plan_of(mode, step, rank)
-        backward(net(x, plan=plan, mode=mode).square().mean())  # ranks have as many rows: the mean of means is the mean
+        if mode == "alone":  # a loop of somebody's own, with forwards of its own beside the term
+            ranks = [(r, r) for r in range(WORLD)] if rank is None else [(rank, None)]
+            terms = [term_of(net, step, rows_from, given) for rows_from, given in ranks]
+            loss = net(x).square().mean() + torch.stack(terms).mean()
+        else:
+            loss = net(x, plan=plan, mode=mode).square().mean()
+        backward(loss)  # ranks have as many rows: the mean of means is the mean
         for i, p in enumerate(net.parameters()):
             assert p.grad is not None
             found[f"step {step}, layer {plan.layer}, {mode}, parameter {i}"] = p.grad.clone()
