@@ -41,11 +41,13 @@ def map_nest(change: Callable[[str, Tensor], Any], nest: Any, path: str = "") ->
 
 
 def structure(nest: Any) -> tuple[Any, ...]:
-    """What two calls have in common that differ only in the values and the number of rows of their tensors."""
+    """What two calls have in common that differ only in numbers, and in the values and rows of their tensors."""
     if isinstance(nest, Tensor):
         return "tensor", nest.dim(), nest.is_floating_point()
     parts = tuple((part, *structure(value)) for part, value in _parts(nest))
-    return (type(nest).__name__, *parts) if parts else (type(nest).__name__, repr(nest)[:80])
+    if nest is None or isinstance(nest, (bool, str)):
+        return type(nest).__name__, repr(nest)
+    return type(nest).__name__, *parts  # of numbers the kind alone: a step or a fading weight has many values
 
 
 def _parts(nest: Any) -> list[tuple[str, Any]]:

@@ -40,7 +40,7 @@ def perturbed(values: Tensor, split: Split | None, dim: int) -> Tensor:
     values that the network knows; where all are equal they move by one.
     """
     if values.is_floating_point():
-        noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(1)).to(values)
+        noise = torch.empty(values.shape).normal_(generator=torch.Generator().manual_seed(1)).to(values)
         spread = values.detach().float().std(correction=0).to(values) if values.numel() > 1 else 1.0
         other = values.detach() + noise * (spread + 0.1)
     elif bool((values == values.flatten()[0]).all()):

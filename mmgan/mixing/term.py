@@ -72,7 +72,7 @@ class MixupTerm(nn.Module):
         self.seed, self.rank = seed, rank
 
     def forward(self, real: Tensor, fake: Tensor, *, step: int, logits: Any = None, **inputs: Any) -> Tensor:
-        """The term of one step, a scalar in float32.
+        """The term of one step, a scalar in float32 (float64 for a network in float64).
 
         Args:
             real: (b, ...) real rows.

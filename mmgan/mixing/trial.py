@@ -198,7 +198,7 @@ def batch_norms_apart(model: nn.Module) -> Iterator[None]:
 def _jittered(parameter: Tensor, generator: torch.Generator) -> Tensor:
     clone = parameter.detach().clone()
     if clone.is_floating_point() and clone.numel() and not clone.any():
-        clone += JITTER * torch.randn(clone.shape, generator=generator).to(clone)
+        clone += JITTER * torch.empty(clone.shape).normal_(generator=generator).to(clone)
     return clone
 
 

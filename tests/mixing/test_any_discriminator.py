@@ -353,12 +353,10 @@ def test_exact(use: Use) -> None:
     [
         pytest.param(u, id=k)
         for k, u in USES.items()
-        if (u.refused is None and not u.train) or k.startswith(("SN", "pix", "U-Net, p", "hifi-gan, logits and"))
+        if u.refused is None and u.mode == "append" and "passes" not in u.options and "+" not in str(u.layer)
     ],
 )
 def test_lam_of_one_gives_the_left_row(use: Use) -> None:
-    if use.mode != "append":
-        pytest.skip("the appended forward shows both")
     model = network_of(use).eval()
     args, named = (doubled(part) for part in inputs_of(use))
     plan = plan_for(use, lam=1.0)
