@@ -6,12 +6,14 @@ from mmgan.scoring.folders import image_paths, image_reader, score_folders
 from mmgan.scoring.frechet import Moments, frechet_distance, moments
 from mmgan.scoring.inception import InceptionExtractor, find_inception_weights
 from mmgan.scoring.reference import real_features
+from mmgan.scoring.registry import SOURCES, extractor_source
 from mmgan.scoring.samples import Generate, NonFiniteSamples, image_source, latents, quantise
 from mmgan.scoring.scores import Reference, Scores, ScoreSettings, inception_score, score_features
 from mmgan.scoring.sharding import ALONE, Processes, extract
 
 __all__ = [
     "ALONE",
+    "SOURCES",
     "Extractor",
     "Features",
     "Generate",
@@ -24,6 +26,7 @@ __all__ = [
     "ScoreSettings",
     "Scores",
     "extract",
+    "extractor_source",
     "find_inception_weights",
     "frechet_distance",
     "image_paths",

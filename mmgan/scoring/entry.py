@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from mmgan.scoring.extractors import Extractor
-from mmgan.scoring.scores import Scores, ScoreSettings
+from mmgan.scoring.scores import FD_INFINITE, FID, MMD, Scores, ScoreSettings, class_score_name
 
 
 def score_entry(
@@ -45,10 +45,11 @@ def score_entry(
     if (scores is None) != (reason is not None):
         raise ValueError("give scores, or the reason why there are none")
     return {
-        "scores": dict.fromkeys(metric_names(settings)) if scores is None else _finite(scores),
+        "scores": dict.fromkeys(metric_names(settings, extractor)) if scores is None else _finite(scores),
+        "intervals": {} if scores is None else {name: list(ends) for name, ends in scores.intervals.items()},
         "reason": reason,
         "notes": [] if scores is None else list(scores.notes),
-        "extractor": {"name": extractor.name, "digest": extractor.digest, "dims": extractor.dims},
+        "extractor": {key: getattr(extractor, key) for key in ("name", "digest", "dims", "layer", "preprocessing")},
         "samples": samples,
         "real": {"name": real, "split": split, "images": reals},
         "settings": asdict(settings),
@@ -60,16 +61,19 @@ def score_entry(
     }
 
 
-def metric_names(settings: ScoreSettings) -> list[str]:
+def metric_names(settings: ScoreSettings, extractor: Extractor) -> list[str]:
     """The metrics that `score_features` reports, in its order."""
-    names = [
-        "inception_score_mean",
-        "inception_score_std",
-        "frechet_inception_distance",
+    classes = class_score_name(extractor.name)
+    return [
+        *([f"{classes}_mean", f"{classes}_std"] if extractor.num_classes else []),
+        FID,
         "kernel_inception_distance_mean",
         "kernel_inception_distance_std",
+        *([FD_INFINITE] if settings.infinite else []),
+        *(["precision", "recall"] if settings.prc else []),
+        *(["density", "coverage"] if settings.density else []),
+        *([MMD] if settings.mmd else []),
     ]
-    return names + (["precision", "recall"] if settings.prc else [])
 
 
 def _finite(scores: Scores) -> dict[str, float]:

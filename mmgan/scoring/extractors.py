@@ -42,14 +42,18 @@ class Extractor(Protocol):
     Attributes:
         name: "inception", "classifier:digits"; shown with every score.
         digest: sha256 of its weights, in hexadecimal; shown with every score.
+        layer: where the features are taken, in words.
+        preprocessing: how images are prepared, in words.
         fingerprint: names everything the features depend on except the images: weights, preprocessing, kind of device.
             Cached features are found by it.
         dims: d, the number of features.
-        num_classes: k, the number of logits.
+        num_classes: k, the number of logits; 0 for a network without classes, which gives no class score.
     """
 
     name: str
     digest: str
+    layer: str
+    preprocessing: str
     fingerprint: str
     dims: int
     num_classes: int
@@ -95,7 +99,7 @@ class NetworkExtractor:
         UserError: if the network has no such submodule, or does not yield (n, k) logits there.
     """
 
-    preprocessing = "network-1"  # raise this number whenever `_prepare` or the tap changes the features
+    version = "network-1"  # raise this number whenever `_prepare` or the tap changes the features
 
     def __init__(
         self,
@@ -113,6 +117,8 @@ class NetworkExtractor:
         self.name = name
         self.image_size = image_size
         self.channels = channels
+        self.layer = tap
+        self.preprocessing = f"{image_size} px, antialiased bilinear, {'grey' if channels == 1 else 'RGB'} in [-1, 1]"
         self.device = torch.device(device)
         self.digest = state_digest(network)
         self._network = copy.deepcopy(network).to(self.device).eval().requires_grad_(False)
@@ -121,7 +127,7 @@ class NetworkExtractor:
         probe = self(torch.zeros(1, channels, image_size, image_size, dtype=torch.uint8))
         self.dims = probe.features.shape[1]
         self.num_classes = probe.logits.shape[1]
-        self.fingerprint = f"{self.preprocessing} {self.digest} {tap} {image_size}px {channels}ch {self.device.type}"
+        self.fingerprint = f"{self.version} {self.digest} {tap} {image_size}px {channels}ch {self.device.type}"
 
     def __call__(self, images: UInt8[Tensor, "n c h w"]) -> Features:
         """Features of n images in [0, 255], grey or RGB, of any size."""

@@ -82,7 +82,9 @@ class InceptionExtractor:
     name = "inception"
     dims = 2048
     num_classes = 1008
-    preprocessing = "inception-2"  # raise this number whenever the images are prepared in another way
+    layer = "2048 pooled features, logits without bias"
+    preprocessing = "299 px, bilinear as TensorFlow 1"
+    version = "inception-2"  # raise this number whenever the images are prepared in another way
 
     def __init__(self, weights: Path | str, device: torch.device | str = "cpu", *, fast: bool = True) -> None:
         self.device = torch.device(device)
@@ -90,7 +92,7 @@ class InceptionExtractor:
         self.digest = state_digest(network)
         self._network = (FoldedInception(network) if fast else network).to(self.device)
         self._rows = CPU_ROWS if fast and self.device.type == "cpu" else None
-        self.fingerprint = f"{self.preprocessing} {self.digest} {'folded' if fast else 'plain'} {self.device.type}"
+        self.fingerprint = f"{self.version} {self.digest} {'folded' if fast else 'plain'} {self.device.type}"
 
     def __call__(self, images: UInt8[Tensor, "n c h w"]) -> Features:
         """Features of n images in [0, 255], grey or RGB, of any size; resized to 299 as TensorFlow 1 does."""

@@ -1,19 +1,26 @@
-"""IS, FID, KID, precision and recall from features, by torch-fidelity's formulas and with its seeds."""
+"""All scores from features. IS, FID, KID, precision and recall are torch-fidelity's, with its formulas and seeds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float32
 from torch import Tensor
 
 from mmgan.errors import UserError
+from mmgan.scoring.estimate import Estimate
 from mmgan.scoring.extractors import Features
+from mmgan.scoring.extrapolated import SMALLEST, frechet_extrapolated
 from mmgan.scoring.frechet import Moments, frechet_distance, moments
+from mmgan.scoring.gaussian import gaussian_mmd
+from mmgan.scoring.influence import frechet_influences, sampling_deviation
+from mmgan.scoring.jackknife import GROUPS, random_groups
 from mmgan.scoring.kernel import kernel_distance
+from mmgan.scoring.manifold import LEAST, manifold_scores
 
-NEIGHBOURS = 3
-"""k of precision and recall (Kynkaanniemi et al. 2019), as in torch-fidelity."""
+FID = "frechet_inception_distance"
+FD_INFINITE = "frechet_distance_infinite"
+MMD = "gaussian_mmd"
 
 
 @dataclass(frozen=True)
@@ -25,13 +32,21 @@ class ScoreSettings:
         kid_subsets: number of random subsets for KID.
         kid_subset_size: images a subset; fewer where there are fewer images, and the notes then say so.
         prc: also precision and recall, on the same features (torch-fidelity's command uses VGG16 for these two).
-        seed: of IS's shuffle and KID's subsets.
+        density: also density and coverage.
+        infinite: also the Frechet distance extrapolated to infinitely many samples.
+        mmd: also the maximum mean discrepancy with a Gaussian kernel.
+        intervals: also a 95 % interval of each score but IS and KID, which have deviations of their own.
+        seed: of IS's shuffle, KID's subsets, the extrapolation's subsets and the jackknife's groups.
     """
 
     splits: int = 10
     kid_subsets: int = 100
     kid_subset_size: int = 1000
     prc: bool = False
+    density: bool = False
+    infinite: bool = False
+    mmd: bool = False
+    intervals: bool = False
     seed: int = 2020
 
     def __post_init__(self) -> None:
@@ -47,7 +62,8 @@ class ScoreSettings:
         """
         if fakes < self.splits:
             raise UserError(f"{fakes} samples cannot make {self.splits} IS splits: use as many samples or fewer splits")
-        least = NEIGHBOURS + 1 if self.prc else 2
+        needs = [2, *[LEAST] * (self.prc or self.density), *[4] * self.infinite, *[2 * GROUPS] * self.intervals]
+        least = max(needs)
         for what, count in (("samples", fakes), ("real images", reals)):
             if count < least:
                 raise UserError(f"{count} {what} are too few for a score: at least {least} are needed")
@@ -75,16 +91,35 @@ class Scores:
     """Finite values by metric name, with what their reader must know.
 
     Attributes:
-        values: by torch-fidelity's names, `inception_score_mean` and so on.
+        values: by torch-fidelity's names, `inception_score_mean` and so on, and ours for other measures.
         notes: one line each, such as a KID subset size that had to be reduced.
+        intervals: the ends of the 95 % interval of those values that have one.
     """
 
     values: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def score_features(fake: Features, real: Reference, settings: ScoreSettings = ScoreSettings()) -> Scores:
+def class_score_name(extractor: str) -> str:
+    """The name of exp(E KL(p(y|x) || p(y))) over an extractor's classes; the Inception score is the Inception's alone.
+
+    The judges of this project keep the old name, under which their runs are on record.
+    """
+    own = extractor == "inception" or extractor.startswith("classifier:")
+    return "inception_score" if own else f"class_score:{extractor}"
+
+
+def score_features(
+    fake: Features, real: Reference, settings: ScoreSettings = ScoreSettings(), *, extractor: str = "inception"
+) -> Scores:
     """Scores of fake features against real ones; memory beyond them stays below half a gigabyte at 50,000 x 2048.
+
+    Args:
+        fake: a class score needs logits; without them, (n, 0), there is none.
+        real: features of the same extractor.
+        settings: what is computed, and how.
+        extractor: its name, after which the class score is named.
 
     Raises:
         UserError: for too few images, features of two widths, or a score that is not finite.
@@ -95,26 +130,47 @@ def score_features(fake: Features, real: Reference, settings: ScoreSettings = Sc
         raise UserError(f"features of {got} dimensions cannot be compared: use one extractor for both sides")
     fake_moments = moments(fake.features)
     size = min(settings.kid_subset_size, len(fake), len(real))
-    values: dict[str, float] = inception_score(fake.logits, settings.splits, settings.seed)
-    values["frechet_inception_distance"] = frechet_distance(fake_moments, real.moments)
+    values: dict[str, float] = {}
+    if fake.logits.shape[1]:
+        mean, deviation = inception_score(fake.logits, settings.splits, settings.seed).values()
+        name = class_score_name(extractor)
+        values = {f"{name}_mean": mean, f"{name}_std": deviation}
+    estimates = _frechet(fake, fake_moments, real, settings)
+    values[FID] = estimates[FID].value
     values |= kernel_distance(fake.features, real.features, subsets=settings.kid_subsets, size=size, seed=settings.seed)
-    if settings.prc:
-        from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
-
-        # In blocks of rows: all distances of 50,000 pairs of images at once would take 10 GB.
-        prc = prc_features_to_metric(
-            fake.features,
-            real.features,
-            prc_neighborhood=NEIGHBOURS,
-            prc_batch_size=1000,
-            save_cpu_ram=True,
-            verbose=False,
-        )
-        values |= {key: prc[key] for key in (KEY_METRIC_PRECISION, KEY_METRIC_RECALL)}
+    estimates |= _others(fake, real, settings)
+    values |= {name: estimate.value for name, estimate in estimates.items()}
     for name, value in values.items():
         if not np.isfinite(value):
             raise UserError(f"{name} is {value}: the features are too extreme to be scored")
-    return Scores(values, tuple(_notes(fake_moments, real.moments, size, settings)))
+    intervals = {name: e.interval() for name, e in estimates.items() if e.deviation is not None}
+    return Scores(values, tuple(_notes(fake_moments, real.moments, size, settings)), intervals)
+
+
+def _frechet(fake: Features, found: Moments, real: Reference, settings: ScoreSettings) -> dict[str, Estimate]:
+    """The plain distance and, where wanted, the extrapolated one."""
+    distance = frechet_distance(found, real.moments)
+    infinite = frechet_extrapolated(fake.features, real.moments, settings.seed) if settings.infinite else None
+    if not settings.intervals or found.rank_deficient or real.moments.rank_deficient:
+        plain = {FID: Estimate(distance)}
+        return plain | ({FD_INFINITE: Estimate(infinite.value)} if infinite else {})
+    psi = frechet_influences(fake.features, found, real.features, real.moments)
+    plain = {FID: Estimate(distance, sampling_deviation(*psi))}
+    if infinite is None:
+        return plain
+    return plain | {FD_INFINITE: Estimate(infinite.value, sampling_deviation(*psi, infinite.weights))}
+
+
+def _others(fake: Features, real: Reference, settings: ScoreSettings) -> dict[str, Estimate]:
+    """Precision and recall, density and coverage, and the discrepancy, as wanted."""
+    x, y = fake.features, real.features
+    groups = random_groups(len(x), len(y), settings.seed) if settings.intervals else None
+    found: dict[str, Estimate] = {}
+    if settings.prc or settings.density:
+        found |= manifold_scores(x, y, precision=settings.prc, density=settings.density, groups=groups)
+    if settings.mmd:
+        found[MMD] = gaussian_mmd(x, y, groups)
+    return found
 
 
 def inception_score(logits: Float32[Tensor, "n k"], splits: int, seed: int) -> dict[str, float]:
@@ -143,6 +199,11 @@ def _notes(fake: Moments, real: Moments, kid_subset_size: int, settings: ScoreSe
     for what, m in (("samples", fake), ("real images", real)):
         if m.rank_deficient:
             notes.append(f"FID is rank-deficient and biased: {m.count} {what} for {len(m.mean)} feature dimensions")
+    if notes and settings.intervals:
+        notes.append("FID has no interval: there must be more images than feature dimensions on both sides")
+    smallest = min(SMALLEST, fake.count // 2)
+    if settings.infinite and smallest <= len(fake.mean):
+        notes.append(f"FD at infinity is unsure: its smallest subset, {smallest}, is no larger than {len(fake.mean)}")
     if kid_subset_size < settings.kid_subset_size:
         notes.append(f"KID subsets hold {kid_subset_size} images, not {settings.kid_subset_size}: there are no more")
     return notes

@@ -30,12 +30,12 @@ def estimates(trial: int) -> dict[str, Estimate]:
 
 
 def test_intervals_hold_the_mean_about_as_often_as_they_say() -> None:
-    trials = [estimates(trial) for trial in range(60)]
+    trials = [estimates(trial) for trial in range(40)]
     for name in trials[0]:
         mean = np.mean([found[name].value for found in trials])
         ends = [found[name].interval() for found in trials]
         hits = np.mean([low <= mean <= high for low, high in ends])
-        assert hits >= 0.87, name  # 0.95 less three standard errors of 60 trials
+        assert hits >= 0.85, name  # 0.95 less three standard errors of 40 trials
         spread = np.std([found[name].value for found in trials])
         stated = np.mean([found[name].deviation for found in trials])
         assert 0.8 * spread < stated < 2 * spread, name  # the jackknife overstates where neighbours decide

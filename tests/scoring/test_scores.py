@@ -123,7 +123,8 @@ def test_kid_subsets_are_no_larger_than_the_smaller_set(fakes: int, reals: int) 
         (ScoreSettings(), 9, 100, "9 samples cannot make 10 IS splits"),
         (ScoreSettings(splits=1), 1, 100, "1 samples are too few"),
         (ScoreSettings(), 100, 1, "1 real images are too few"),
-        (ScoreSettings(splits=1, prc=True), 3, 100, "at least 4"),
+        (ScoreSettings(splits=1, prc=True), 3, 100, "at least 6"),
+        (ScoreSettings(intervals=True), 39, 100, "at least 40"),
     ],
 )
 def test_too_few_images_are_refused(settings: ScoreSettings, fakes: int, reals: int, message: str) -> None:
@@ -152,3 +153,19 @@ def test_nothing_infinite_is_reported() -> None:
     with pytest.raises(UserError, match="too extreme"), np.errstate(all="ignore"):
         score_features(huge, Reference.of(x.features), FEW)
     assert all(math.isfinite(value) for value in score_features(x, Reference.of(x.features), FEW).values.values())
+
+
+def test_without_logits_there_is_no_class_score() -> None:
+    x, y = features(50, 0, classes=0), Reference.of(features(60, 1).features)
+    assert not [name for name in score_features(x, y, FEW).values if "score" in name]
+    named = score_features(features(50, 0), y, FEW, extractor="timm:some").values
+    assert list(named)[:2] == ["class_score:timm:some_mean", "class_score:timm:some_std"]
+
+
+def test_intervals_of_rank_deficient_sets_are_left_out_with_a_note() -> None:
+    x, y = features(60, 0, dims=61), features(200, 1, dims=61)
+    wanted = ScoreSettings(splits=2, mmd=True, infinite=True, intervals=True, kid_subset_size=30)
+    scores = score_features(x, Reference.of(y.features), wanted)
+    assert set(scores.intervals) == {"gaussian_mmd"}
+    assert any("no interval" in note for note in scores.notes)
+    assert any("its smallest subset, 30, is no larger than 61" in note for note in scores.notes)

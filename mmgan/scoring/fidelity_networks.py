@@ -1,0 +1,92 @@
+"""torch-fidelity's other networks as extractors: VGG16 and CLIP, with its resizing and its features."""
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from mmgan.draws import global_stream
+from mmgan.errors import UserError
+from mmgan.scoring.frozen import FrozenExtractor
+from mmgan.scoring.weights import FLAG, find_hub_weights
+
+VGG16 = "vgg16"
+VGG16_FILE = "vgg16-397923af.pth"
+VGG16_URL = f"https://download.pytorch.org/models/{VGG16_FILE}"
+
+CLIP = "clip-vit-b-32"
+
+UNREADABLE = (RuntimeError, OSError, EOFError, KeyError, TypeError, AttributeError, IndexError, pickle.UnpicklingError)
+"""What a foreign file makes torch and torch-fidelity raise."""
+
+
+def find_vgg16_weights(path: Path | str | None, *, download: bool) -> Path:
+    """torchvision's file of ImageNet weights; see `find_hub_weights`."""
+    return find_hub_weights(VGG16_FILE, VGG16_URL, "397923af", path, download=download)
+
+
+def find_clip_weights(path: Path | str | None, *, download: bool) -> Path:
+    """OpenAI's TorchScript archive; see `find_hub_weights`."""
+    from torch_fidelity.feature_extractor_clip import MODEL_METADATA, MODEL_URLS
+
+    digest = MODEL_METADATA[CLIP]["hash"]
+    return find_hub_weights(f"{CLIP}-{digest}.pt", MODEL_URLS[CLIP], digest, path, download=download)
+
+
+def vgg16_extractor(weights: Path | str, device: torch.device | str = "cpu") -> FrozenExtractor:
+    """The 4096 outputs of the second hidden layer after its ReLU, with which precision and recall are published.
+
+    Raises:
+        UserError: if the file does not hold VGG16's weights.
+    """
+    from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
+
+    try:
+        # Read as plain tensors first: torch-fidelity itself would run whatever code a pickle holds.
+        torch.load(weights, map_location="cpu", weights_only=True)
+        with global_stream(0, VGG16):
+            network = FeatureExtractorVGG16(VGG16, ["fc2_relu"], str(weights))
+    except UNREADABLE as error:
+        raise UserError(f"'{weights}' does not hold VGG16's weights: give {FLAG}, {VGG16_FILE}") from error
+    return _extractor(network, VGG16, "fc2_relu", "ImageNet's mean and deviation", device)
+
+
+def clip_extractor(weights: Path | str, device: torch.device | str = "cpu") -> FrozenExtractor:
+    """The image embedding of CLIP ViT-B/32, not scaled to unit length.
+
+    Raises:
+        UserError: if the file is not CLIP's TorchScript archive.
+    """
+    from torch_fidelity.feature_extractor_clip import FeatureExtractorCLIP
+
+    try:
+        with global_stream(0, CLIP), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*torch.jit")  # the published file's format is deprecated
+            network = FeatureExtractorCLIP(CLIP, ["clip"], str(weights))
+    except UNREADABLE as error:
+        raise UserError(f"'{weights}' is not CLIP's TorchScript archive: give {FLAG}, ViT-B-32.pt") from error
+    return _extractor(network, CLIP, "image embedding", "CLIP's mean and deviation", device)
+
+
+def _extractor(network: Any, name: str, layer: str, scaling: str, device: torch.device | str) -> FrozenExtractor:
+    size = network.resolution if name == CLIP else network.INPUT_IMAGE_SIZE
+
+    def prepare(images: UInt8[Tensor, "n 3 h w"]) -> UInt8[Tensor, "n 3 h w"]:
+        return images  # the network resizes and scales them itself
+
+    def forward(x: UInt8[Tensor, "n 3 h w"]) -> tuple[Tensor, None]:
+        return network(x)[0], None  # (n, d)
+
+    return FrozenExtractor(
+        network,
+        name,
+        prepare=prepare,
+        forward=forward,
+        layer=layer,
+        preprocessing=f"{size} px, bilinear as TensorFlow 1, {scaling}",
+        device=device,
+    )

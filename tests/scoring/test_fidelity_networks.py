@@ -1,0 +1,103 @@
+"""VGG16 and CLIP with random weights in files of the right form, against torch-fidelity's own networks."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch_fidelity.feature_extractor_clip import CLIPVisual, FeatureExtractorCLIP
+from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
+
+from mmgan.errors import UserError
+from mmgan.scoring import extractor_source
+from mmgan.scoring.extractors import Extractor
+from tests.support.scoring_images import smooth_images
+
+
+def built(name: str, weights: Path) -> Extractor:
+    source = extractor_source(name)
+    return source.build(source.find(weights, download=False), "cpu")
+
+
+@pytest.fixture(scope="module")
+def clip_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TorchScript archive in CLIP's form, with a transformer of two blocks."""
+
+    class Form(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.visual = CLIPVisual(16, 64, 2, 64, 32).visual
+            self.text_projection = nn.Parameter(torch.randn(8, 16))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    path = tmp_path_factory.mktemp("clip") / "ViT-B-32.pt"
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        torch.jit.save(torch.jit.trace(Form(), torch.zeros(1)), str(path))
+    return path
+
+
+def test_clip_is_torch_fidelitys(clip_file: Path, rng_untouched: None) -> None:
+    images = smooth_images(3, 0, size=40)
+    extractor = built("clip-vit-b-32", clip_file)
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = FeatureExtractorCLIP("clip-vit-b-32", ["clip"], str(clip_file))
+    assert torch.equal(extractor(images).features, theirs(images)[0])
+    assert (extractor.dims, extractor.num_classes) == (16, 0)
+    assert extractor.preprocessing.startswith("64 px, bilinear as TensorFlow 1")
+
+
+class SmallVGG(nn.Module):
+    """torchvision's VGG16 in form, small in size: its own file would hold 550 MB."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 4, 3, 16), nn.ReLU(), nn.AdaptiveAvgPool2d(7), nn.Flatten())
+        hidden = [nn.Linear(196, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 32), nn.ReLU(), nn.Dropout()]
+        self.classifier = nn.Sequential(*hidden, nn.Linear(32, 10))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.features(x))
+
+
+def test_vgg16_is_torch_fidelitys(tmp_path: Path, rng_untouched: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchvision.models.vgg16", SmallVGG)
+    vgg16_file = tmp_path / "vgg16.pth"
+    with torch.random.fork_rng():
+        torch.save(SmallVGG().state_dict(), vgg16_file)
+    images = smooth_images(2, 0, size=40)
+    extractor = built("vgg16", vgg16_file)
+    with torch.random.fork_rng():
+        theirs = FeatureExtractorVGG16("vgg16", ["fc2_relu"], str(vgg16_file))
+    found = extractor(images)
+    assert torch.equal(found.features, theirs(images)[0])
+    assert (found.features > 0).any()
+    assert found.logits.shape == (2, 0)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "clip-vit-b-32"])
+def test_other_files_are_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchvision.models.vgg16", SmallVGG)
+    (tmp_path / "text").write_text("no weights")
+    torch.save({"some": torch.zeros(2)}, tmp_path / "other")
+    for file in ("text", "other"):
+        with pytest.raises(UserError, match="give --extractor-weights FILE"):
+            built(name, tmp_path / file)
+
+
+def test_absent_and_damaged_cached_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    for name in ("vgg16", "clip-vit-b-32"):
+        find = extractor_source(name).find
+        with pytest.raises(UserError, match="give --extractor-weights FILE or add --download"):
+            find(None, download=False)
+    cached = tmp_path / "checkpoints" / "vgg16-397923af.pth"
+    cached.parent.mkdir()
+    cached.write_bytes(b"cut")
+    with pytest.raises(UserError, match="damaged: delete the file"):
+        extractor_source("vgg16").find(None, download=False)
