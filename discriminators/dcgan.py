@@ -7,6 +7,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from mmgan.discriminators.discriminator import Discriminator
 from mmgan.networks.checks import require_positive, require_size
+from mmgan.networks.initialisation import init_normal
 
 _SIZES = (16, 32, 48, 64, 128)
 _LADDER = (1, 2, 4)
@@ -54,7 +55,6 @@ class DCGANDiscriminator(Discriminator):
         self.flatten = nn.Flatten()
         self.linear = nn.Linear(last * (image_size // 8) ** 2, 1)
         for module in [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
-            nn.init.normal_(module.weight, std=0.02)
-            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+            init_normal(module)
             if spectral == "all":
                 spectral_norm(module)

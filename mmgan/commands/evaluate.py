@@ -41,7 +41,7 @@ def _parser() -> Parser:
         help="what to measure besides error, NLL and calibration",
     )
     parser.add_argument("--json", action="store_true", help="print evaluation.json instead of the table")
-    parser.add_argument("--data-root", help="where the data lies, if not where the run found it")
+    parser.add_argument("--data-root", help="folder that holds the data sets; unset: the run's")
     parser.add_argument("--limit", type=int, default=0, help="test images, drawn by the seed; 0: all")
     parser.add_argument(
         "--epsilon", type=float, nargs="+", default=[8 / 255], help="radii of FGSM and PGD, in pixel units of [0, 1]"

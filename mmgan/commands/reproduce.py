@@ -14,7 +14,7 @@ from mmgan.process.program import program
 DESCRIPTION = """\
 Run experiments of the paper, draw them, and put the paper's numbers next to ours. Each leaves results.json and its
 figures in OUT/NAME; OUT/comparison.md has a table of all. Runs that were trained before are found and not trained
-again, so an experiment that was stopped goes on where it was.
+again, so an experiment that was stopped continues.
 """
 
 

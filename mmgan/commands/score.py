@@ -3,14 +3,17 @@
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mmgan.commands.arguments import Parser
+from mmgan.config.fields import Settings
 from mmgan.config.gan import GanConfig
 from mmgan.errors import UserError
 from mmgan.process.program import program
+
+Group = TypeVar("Group", bound=Settings)
 
 
 @program
@@ -52,10 +55,10 @@ def _parser() -> Parser:
         "--real", metavar="NAME", help="for a run: train or test; for a folder: the folder of real images"
     )
     parser.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's name (default: last)")
-    parser.add_argument("--samples", type=int, help="generated images; unset: as the run scores")
+    parser.add_argument("--samples", dest="score_samples", type=int, help="generated images; unset: as the run scores")
     parser.add_argument("--seed", type=int, help="of the latents; unset: the run's")
     parser.add_argument("--is-splits", type=int, help="splits of the Inception score; unset: the run's, or 10")
-    parser.add_argument("--precision-recall", action="store_true", help="also precision and recall")
+    parser.add_argument("--precision-recall", action="store_true", default=None, help="also precision and recall")
     parser.add_argument("--extractor", choices=["inception", "classifier"], help="unset: the run's")
     parser.add_argument(
         "--inception-weights", metavar="FILE", help="weights of the FID Inception; unset: torch-fidelity's cache"
@@ -79,17 +82,8 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     config = read_run_config(folder, GanConfig)
     if arguments.real not in (None, "train", "test"):
         raise UserError(f"--real {arguments.real}: a run is scored against its own data, choose train or test")
-    given = {
-        "score_every": 1,
-        "real_split": arguments.real,
-        "score_samples": arguments.samples,
-        "is_splits": arguments.is_splits,
-        "precision_recall": arguments.precision_recall or None,
-        "extractor": arguments.extractor,
-        "inception_weights": arguments.inception_weights,
-    }
-    score = replace(config.score, **{name: value for name, value in given.items() if value is not None})
-    data = replace(config.data, data_root=arguments.data_root or config.data.data_root, download=arguments.download)
+    score = _with_flags(config.score, arguments, score_every=1, real_split=arguments.real or config.score.real_split)
+    data = _with_flags(config.data, arguments)
     weights = find_weights(score, data)
     trained = load_generator(folder, arguments.checkpoint)
     accelerator = Accelerator()
@@ -103,17 +97,27 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     return entry | {"changed": trained.facts.get("changed", [])} if entry else {}
 
 
+def _with_flags(settings: Group, arguments: argparse.Namespace, **more: Any) -> Group:
+    """The settings, with the values of the flags that were given."""
+    given = {f.name: getattr(arguments, f.name, None) for f in fields(settings)}  # type: ignore[arg-type]
+    return replace(settings, **{name: value for name, value in given.items() if value is not None} | more)  # type: ignore[type-var]
+
+
 def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:
     from mmgan.scoring import InceptionExtractor, ScoreSettings, find_inception_weights, score_entry, score_folders
 
     if arguments.extractor == "classifier":
         raise UserError("--extractor classifier judges runs: two folders are scored with the FID Inception")
-    for name in ("samples", "seed", "data_root"):
-        if getattr(arguments, name) is not None:
-            raise UserError(f"--{name.replace('_', '-')} is for runs: the images of two folders are scored as they are")
+    for flag, value in {
+        "--samples": arguments.score_samples,
+        "--seed": arguments.seed,
+        "--data-root": arguments.data_root,
+    }.items():
+        if value is not None:
+            raise UserError(f"{flag} is for runs: the images of two folders are scored as they are")
     weights = find_inception_weights(arguments.inception_weights, download=arguments.download)
     settings = ScoreSettings(
-        splits=10 if arguments.is_splits is None else arguments.is_splits, prc=arguments.precision_recall
+        splits=10 if arguments.is_splits is None else arguments.is_splits, prc=bool(arguments.precision_recall)
     )
     extractor = InceptionExtractor(weights, fast=False)  # bitwise torch-fidelity's features
     scores, fakes, reals = score_folders(arguments.target, arguments.real, extractor, settings)

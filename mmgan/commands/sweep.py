@@ -1,4 +1,4 @@
-"""`mmgan sweep FILE.yaml`: a grid of runs over settings and seeds, and what came out by arm."""
+"""`mmgan sweep FILE.yaml`: a grid of runs over settings and seeds, and the scores by arm."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +9,9 @@ from mmgan.errors import TrainingFailed, UserError
 from mmgan.process.program import program
 
 DESCRIPTION = (
-    "Train every arm of the file with every seed. A run that is done is not done again, an unfinished one goes on from"
-    " its checkpoint, a failed one does not stop the others: the same command goes on where a sweep was stopped. Ends"
-    " with means, deviations and paired differences from the baseline as summary.csv, summary.md and summary.png."
+    "Train every arm of the file with every seed. The same command continues a sweep that was stopped: finished runs"
+    " are kept, unfinished ones resume from their checkpoint. A failed run does not stop the others. At the end,"
+    " summary.csv, summary.md and summary.png hold means, deviations and paired differences from the baseline."
 )
 
 
@@ -30,7 +30,7 @@ def _parser() -> Parser:
         metavar="KEY=VALUE",
         help="submitit's parameters for SLURM, as in partition=gpu timeout_min=600 gpus_per_node=1 cpus_per_task=8",
     )
-    parser.add_argument("--dry-run", action="store_true", help="list the runs and what there is of each, and stop")
+    parser.add_argument("--dry-run", action="store_true", help="list the runs and the state of each, and stop")
     return parser
 
 

@@ -1,1 +1,1 @@
-"""GANs whose discriminator is regularised by Manifold Mixup: loop, networks, scores, and the run as a whole."""
+"""GANs whose discriminator is regularised by Manifold Mixup: the loop, networks, scores and the whole run."""

@@ -1,4 +1,4 @@
-"""The last words of a GAN run."""
+"""The lines that a GAN run prints at its end."""
 
 from mmgan.config.gan import GanMixSettings
 from mmgan.gan.scores import one_line

@@ -7,7 +7,7 @@ from torch import nn
 
 from mmgan.generators.generator import Generator
 from mmgan.networks.checks import require_positive, require_size
-from mmgan.networks.initialisation import batch_norm
+from mmgan.networks.initialisation import batch_norm, init_normal
 
 _SIZES = (16, 32, 48, 64, 128)
 _LADDER = (8, 4, 2, 1)
@@ -46,5 +46,4 @@ class DCGANGenerator(Generator):
         self.tanh = nn.Tanh()
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+                init_normal(module)

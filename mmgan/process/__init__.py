@@ -1,1 +1,1 @@
-"""One process among several: Accelerate, signals, the terminal, exit codes."""
+"""The process that a run works in: Accelerate, signals, the terminal, exit codes."""

@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop, and how its processes agree on the step after which they stop."""
+"""Signals that ask a run to stop, and how its processes agree on its last step."""
 
 import contextlib
 import os
@@ -7,7 +7,6 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mmgan.errors import Stopped
@@ -19,26 +18,25 @@ Gather = Callable[[Any], list[Any]]
 """This process's item -> the items of all processes."""
 
 EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 0}
-"""Signal -> the exit code of a process that it stopped. 0 lets a scheduler requeue the job as one that went well."""
+"""Signal -> the exit code of a process that it stopped. With 0, a scheduler requeues the job."""
 
 POLL = 1.0
-"""Seconds between two looks at whether the launcher still lives."""
+"""Seconds between two checks that the launcher is alive."""
 
 LAUNCHED = ("TORCHELASTIC_RUN_ID", "ACCELERATE_MIXED_PRECISION")
-"""Environment variables of which torchrun and `accelerate launch` always set one for the processes they start."""
+"""Environment variables: torchrun and `accelerate launch` set at least one of them for their processes."""
 
 
 class StopRequests:
-    """While the block runs, SIGTERM, SIGINT and SIGUSR1 ask the run to stop at the next step, and do nothing else.
+    """Inside the block, SIGTERM, SIGINT and SIGUSR1 only ask the run to stop at the next step.
 
-    A thread waits for them, so that they are heard even while the main thread waits in a collective that never
-    returns. Then:
+    A thread waits for them. So a signal has its effect even while the main thread hangs in a collective:
 
-    * before `share` was called there is nothing to save: the process exits at once;
-    * after that the run has `deadline` seconds to save and to end; then the process exits in any case.
+    * before `share`, there is nothing to save: the process exits at once;
+    * after `share`, the run has `deadline` seconds to save and to end; then the process exits in any case.
 
-    A launcher that dies counts as SIGTERM: `accelerate launch` of one process does not pass signals on, and dies of
-    them. Further signals change nothing. Main thread only, because Python allows signal handlers only there.
+    The death of the launcher counts as SIGTERM: `accelerate launch` of one process does not pass signals on, and dies
+    of them. Further signals change nothing. Main thread only, because Python allows signal handlers only there.
 
     Args:
         deadline: seconds.
@@ -46,10 +44,10 @@ class StopRequests:
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
-        self._signal = 0  # the first one heard; 0: none
+        self._signal = 0  # the first one; 0: none
         self._sharing = False
-        self._lock = threading.Lock()  # between hearing a signal and beginning to share
-        self._processes: Any = None  # the torch.distributed group that agrees; None: this process is alone
+        self._lock = threading.Lock()  # a signal does not come in the middle of `share`
+        self._processes: Any = None  # the torch.distributed group that stops together; None: one process
         self._rank = os.environ.get("RANK", "0")
         self._launcher = os.getppid() if any(name in os.environ for name in LAUNCHED) else None
         self._timer: threading.Timer | None = None
@@ -58,15 +56,13 @@ class StopRequests:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        # The handlers do nothing: that there is one makes Python write the signal's number to the socket.
+        # The handlers do nothing. Python writes a signal's number to the socket only if it has a handler.
         self._handlers = {number: signal.signal(number, lambda *_: None) for number in EXIT_CODES}
         self._listener = threading.Thread(target=self._listen, name="stop requests", daemon=True)
         self._listener.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup)
@@ -78,17 +74,17 @@ class StopRequests:
         self._writer.close()
 
     def share(self, accelerator: "Accelerator") -> None:
-        """From here on there is something to save, and the processes stop together. All of them must call it."""
+        """From now on there is something to save, and the processes stop together. Collective."""
         if accelerator.num_processes > 1:
             import torch.distributed as dist
 
-            # Over gloo, so that the GPU is not waited for.
+            # Over gloo, which does not wait for the GPU.
             self._processes = dist.group.WORLD if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")
         with self._lock:
             self._sharing = True
 
     def check(self) -> None:
-        """Stop if any process was asked to. Collective; a step's end is the place for it.
+        """Stop if any process was asked to. Collective; to be called after a step.
 
         Raises:
             Stopped: on all processes alike.
@@ -104,7 +100,7 @@ class StopRequests:
         self._stop(asked)
 
     def gather(self, gather: Gather, item: Any) -> list[Any]:
-        """gather(item), stopping if any process was asked to: for long work that gathers part after part.
+        """Call gather(item), and stop if any process was asked to. For long work that gathers part after part.
 
         Raises:
             Stopped: on all processes alike.
@@ -115,7 +111,7 @@ class StopRequests:
 
     def _stop(self, asked: int) -> None:
         if asked:
-            self._hear(asked)  # the deadline holds for those too who were not asked themselves
+            self._hear(asked)  # starts the deadline on the processes that got no signal
             raise Stopped(signal.Signals(asked))
 
     def _listen(self) -> None:
@@ -148,7 +144,7 @@ class StopRequests:
         )
 
     def _exit(self, line: str) -> None:
-        # Past Python's own files and their locks, which the main thread may hold for ever.
+        # Not through Python's files: the main thread may hold their locks forever.
         if self._rank == "0":
             with contextlib.suppress(OSError):
                 os.write(2, f"{line}\n".encode())

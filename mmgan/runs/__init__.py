@@ -1,1 +1,1 @@
-"""What a run leaves behind: its folder, its metrics, its checkpoints."""
+"""The skeleton of a run: its folder, checkpoints, data, session and printed lines."""

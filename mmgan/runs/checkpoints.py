@@ -32,7 +32,7 @@ class Checkpoint:
     Attributes:
         networks: a file name's stem -> the module whose state dict it holds.
         optimizers: a file name's stem -> the optimizer.
-        facts: plain values: the step, the seed, digests of what the run must not change under way.
+        facts: plain values: the step, the seed, and the conditions that the run must not change.
     """
 
     networks: Mapping[str, nn.Module]
@@ -47,7 +47,7 @@ def step_name(step: int) -> str:
 def save_checkpoint(folder: Path, name: str, checkpoint: Checkpoint) -> Path:
     """Write `folder/name`; an older one there is replaced only when the new one is whole.
 
-    Each file is made in memory first, so that its digest is of the content that was meant, not of the content on disk.
+    Each file is made in memory first, so that its digest is of the intended content, not of the content on disk.
 
     Raises:
         StorageFailed: if it cannot be written; the older one still stands.
@@ -55,7 +55,7 @@ def save_checkpoint(folder: Path, name: str, checkpoint: Checkpoint) -> Path:
     place, part, old = folder / name, folder / f".{name}.part", folder / f".{name}.old"
     with storing(place):
         recover_checkpoints(folder)
-        part.mkdir()  # not its parents: a run folder that vanished is not to come back with a checkpoint alone
+        part.mkdir()  # not its parents: a deleted run folder must not come back with a checkpoint alone
         try:
             digests = {}
             for stem, network in checkpoint.networks.items():
@@ -84,8 +84,8 @@ def save_checkpoint(folder: Path, name: str, checkpoint: Checkpoint) -> Path:
 
 
 def recover_checkpoints(folder: Path) -> None:
-    """Clear away what a process that was killed left half done: a new checkpoint that was not yet whole goes, and one
-    that was just being replaced comes back."""
+    """Clean up after a killed process: remove a checkpoint that was not complete, and restore one that was being
+    replaced."""
     for old in folder.glob(".*.old"):
         place = folder / old.name[1:].removesuffix(".old")
         if place.exists():
@@ -99,7 +99,7 @@ def recover_checkpoints(folder: Path) -> None:
 def prune_checkpoints(folder: Path, keep: int, step: int) -> None:
     """Remove all but the newest `keep` numbered checkpoints up to `step`.
 
-    A resumed run could not trust later ones. They do not count, or they would push out good ones.
+    A resumed run does not trust later ones. They do not count, so that they do not displace good ones.
 
     Raises:
         StorageFailed: if one cannot be removed.
@@ -123,7 +123,7 @@ def newest_checkpoint(folder: Path) -> tuple[Path, list[str]]:
     """The newest numbered checkpoint that agrees with its manifest, and a line for each newer one that does not.
 
     Raises:
-        UserError: if none does; the message says what is wrong with each.
+        UserError: if none does, with the fault of each.
     """
     faults: list[str] = []
     for path in numbered_checkpoints(folder):
@@ -134,7 +134,7 @@ def newest_checkpoint(folder: Path) -> tuple[Path, list[str]]:
     if faults:
         raise UserError(f"no checkpoint in {folder} can be trusted: {'; '.join(faults)}")
     raise UserError(
-        f"there is no checkpoint in {folder}: the run stopped before its first one; start anew with --overwrite"
+        f"there is no checkpoint in {folder}: the run stopped before its first one; start again with --overwrite"
     )
 
 

@@ -28,8 +28,8 @@ def versions() -> dict[str, str]:
 
 
 IRRELEVANT = ("data_root", "download", "score_every", "sample_every", "inception_weights")
-"""Settings that may change: where data lies and how often a run is watched. The digest of the data counts, and a score
-stands next to the digest of the weights that made it."""
+"""Settings that may change: the place of the data and how often a run is scored. The data's digest is compared instead,
+and each score is saved with the digest of its extractor's weights."""
 
 NAMES = {
     "data_digest": "the data's digest",
@@ -40,7 +40,7 @@ NAMES = {
 
 
 def list_changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Every difference between the conditions of a checkpoint and those of now, one line each."""
+    """Every difference between the conditions of a checkpoint and the current ones, one line each."""
     before, after = _plain(saved), _plain(now)
     return [
         f"{NAMES.get(key, key)} was {before.get(key)}, is {after.get(key)}"

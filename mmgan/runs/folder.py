@@ -1,4 +1,4 @@
-"""A run's folder: where everything that it leaves behind lies."""
+"""The folder of a run and the files in it."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from mmgan.errors import UserError
 from mmgan.storage import flush_folder, storing, write_atomically
 
 UNFINISHED = "config.yaml.part"
-"""What a run leaves behind that was killed in the first moment."""
+"""The only file of a run that was killed while it wrote config.yaml."""
 
 
 class RunFolder:
@@ -32,11 +32,11 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
-        """Refuse to mix two runs in one folder, or to start one that could not be written. Writes nothing that stays.
+        """Check that the run can use the folder. Nothing is written.
 
         Raises:
-            UserError: if the folder holds something and neither `resume` nor `overwrite` says what to do with it, if
-                there is nothing to resume, if `overwrite` would remove what is not a run, or if it cannot be written.
+            UserError: if the folder is not empty and neither `resume` nor `overwrite` is given, if it holds no run to
+                resume, if `overwrite` would remove other files than a run's, or if it cannot be written.
         """
         if resume and overwrite:
             raise UserError("--resume and --overwrite exclude each other: go on with the run, or replace it")
@@ -66,10 +66,9 @@ class RunFolder:
             )
 
     def start(self, config: Mapping[str, Any], *, overwrite: bool) -> None:
-        """Make the folder and write config.yaml; with `overwrite`, what an earlier run left there goes first.
+        """Make the folder and write config.yaml; `overwrite` removes the files of an earlier run first.
 
-        There is no moment at which a folder that holds anything else holds no config.yaml: a run that is killed here
-        can be started again.
+        The folder never holds other files without a config.yaml, so a run that is killed here can be started again.
 
         Raises:
             StorageFailed: if it cannot be written.
@@ -88,7 +87,7 @@ class RunFolder:
             flush_folder(self.path)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """config.yaml, whole or not at all.
+        """Write config.yaml, whole or not at all.
 
         Raises:
             StorageFailed: if it cannot be written.
@@ -96,7 +95,7 @@ class RunFolder:
         write_atomically(self.config_file, yaml.safe_dump(dict(config), sort_keys=False))
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """One line a step at the end of metrics.jsonl.
+        """Append one line per step to metrics.jsonl.
 
         Raises:
             StorageFailed: if they cannot be written.
@@ -105,7 +104,7 @@ class RunFolder:
             file.writelines(json.dumps(row) + "\n" for row in rows)
 
     def seal_metrics(self) -> str:
-        """Make all lines durable, as those up to a checkpoint must be before it is.
+        """Flush metrics.jsonl to the disk. A checkpoint is saved after the metrics up to its step.
 
         Returns:
             The SHA-256 of the file.
@@ -126,7 +125,7 @@ class RunFolder:
         return f"{self.metrics_file} does not have the lines that it had at step {step}"
 
     def cut_metrics(self, step: int) -> None:
-        """Drop the lines after `step`, which a resumed run writes again, and any that is damaged.
+        """Drop the lines after `step`, which a resumed run writes again, and damaged ones.
 
         Raises:
             StorageFailed: if it cannot be written.
@@ -139,15 +138,15 @@ class RunFolder:
         write_atomically(self.metrics_file, b"".join(kept))
 
     def _metric_lines(self) -> list[bytes]:
-        """The whole lines; a run that was killed may leave a torn last one, which is dropped."""
+        """The complete lines. A killed run may leave an incomplete last one, which is dropped."""
         lines = self.metrics_file.read_bytes().splitlines(keepends=True) if self.metrics_file.is_file() else []
         return lines if not lines or lines[-1].endswith(b"\n") else lines[:-1]
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All lines of metrics.jsonl, oldest first; empty where there are none yet.
+        """All lines of metrics.jsonl, oldest first.
 
         Raises:
-            UserError: if one is damaged; it is named.
+            UserError: naming the first damaged line.
         """
         rows = []
         for number, line in enumerate(self._metric_lines(), 1):
@@ -157,7 +156,7 @@ class RunFolder:
         return rows
 
     def read_config(self) -> dict[str, Any]:
-        """What config.yaml holds.
+        """The settings in config.yaml.
 
         Raises:
             UserError: if the folder is not a run's, or the file is damaged or holds more than plain values.
@@ -167,7 +166,7 @@ class RunFolder:
         return read_yaml(self.config_file)
 
     def write_scores(self, scores: Mapping[str, Any]) -> None:
-        """scores.json, whole or not at all.
+        """Write scores.json, whole or not at all.
 
         Raises:
             StorageFailed: if it cannot be written.
@@ -175,7 +174,7 @@ class RunFolder:
         write_atomically(self.scores_file, json.dumps(scores, indent=2, allow_nan=False) + "\n")
 
     def read_scores(self) -> dict[str, Any]:
-        """What scores.json holds, or nothing.
+        """The content of scores.json; empty if there is no such file.
 
         Raises:
             UserError: if it is damaged.
@@ -198,7 +197,7 @@ def default_folder(data: str, arch: str, mix: Names, seed: int) -> Path:
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    """A line of metrics.jsonl, or None where it is none."""
+    """A line of metrics.jsonl; None if it is damaged."""
     try:
         row = json.loads(line)
     except ValueError:

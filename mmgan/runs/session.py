@@ -1,4 +1,4 @@
-"""The skeleton of a run, whatever it trains: folder, resume or start, checkpoints, metrics, stop, report."""
+"""The skeleton of any run: folder, resume or start, checkpoints, metrics, stop."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ from mmgan.training.tasks import LoopContext, Task
 
 
 class Resumable(Protocol):
-    """What a run trains, as a session saves and restores it.
+    """The parts of a training that a session saves and restores.
 
     Attributes:
         step: the number of steps done.
@@ -47,13 +47,13 @@ class Resumable(Protocol):
 
 
 class Session:
-    """One run, from the check of its folder to its report.
+    """One run, from the check of its folder to the end of its training.
 
     In this order: make it, build the parts of the training, `stops_here`, `begin`, train inside `with session:` in the
     `context`. Nothing is written before `begin`. All processes call every method.
 
     Attributes:
-        settings: what is saved, and how often.
+        settings: the seed, and how often metrics and checkpoints are saved.
         folder: the run's.
         accelerator: the run's.
         stop: whether signals ask the run to stop.
@@ -68,7 +68,7 @@ class Session:
         stop: whether signals ask the run to stop.
 
     Raises:
-        UserError: if the tracker is not installed, or the folder does not fit what is asked for.
+        UserError: if the tracker is not installed, or the folder does not fit the settings.
     """
 
     parts: Resumable

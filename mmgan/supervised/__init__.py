@@ -1,1 +1,1 @@
-"""Classifiers trained with Manifold Mixup: loop, held-out results, networks, judges, and the run as a whole."""
+"""Classifiers trained with Manifold Mixup: the loop, held-out results, networks, judges and the whole run."""

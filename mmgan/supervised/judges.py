@@ -1,8 +1,8 @@
 """The classifiers that judge generated images: trained with Manifold Mixup on first need, then cached.
 
 A judge is this project's own network, trained by its own loop with the paper's mixing (layers 1, 2 and pixel, alpha 2).
-Scores on its features compare runs that were judged by the same one, and nothing else: its name and the digest of its
-weights stand next to every score.
+Scores on its features are comparable only between runs with the same judge. Its name and the digest of its weights are
+saved with every score.
 """
 
 import hashlib
@@ -27,34 +27,35 @@ from mmgan.errors import UserError
 from mmgan.mixing import Mixed
 from mmgan.process.accelerator import main_process_first
 from mmgan.process.alone import Alone
+from mmgan.runs.loading import load_network
 from mmgan.scoring import NetworkExtractor, state_digest
 from mmgan.storage import cache_folder, cached_file
 from mmgan.supervised.held_out import held_out_result
 from mmgan.supervised.loop import ClassifierParts, make_optimizer, make_policy, train_classifier
 from mmgan.training.tasks import LoopContext
 
-JUDGED = ("digits", "mnist", "fashion-mnist")
+EPOCHS = {"digits": 15, "mnist": 2, "fashion-mnist": 8}
+JUDGED = tuple(EPOCHS)
 """The data sets that have a judge."""
 
 TAP = "pool"
 """The judge's features: its pooled activations before the linear map."""
 
 VERSION = 1
-"""Raise it when judges are trained differently; then they are trained anew."""
+"""Raise it when judges are trained differently; then cached ones are not used."""
 
 SEED = 0
 THREADS = 1
 """Fixed while a judge is trained, since the order of sums, and with it the weights, depends on it."""
 
 MIX = ClassifierMixSettings(mix=Names("1,2,pixel"), alpha=2.0)
-EPOCHS = {"digits": 15, "mnist": 2, "fashion-mnist": 8}
 
 
 def judge_extractor(images: Images, data_root: str | Path, accelerator: Accelerator) -> NetworkExtractor:
     """The judge of a data set as an extractor for scores, on the run's device. All processes call it; one trains.
 
     Args:
-        images: any split of the data, in the size and channels in which it is to be judged.
+        images: any split of the data, in the size and channels that are scored.
         data_root: where the training and test images are found.
         accelerator: the run's.
 
@@ -82,8 +83,8 @@ def judge_network(
         channels: 1 or 3; None: the data's own.
 
     Returns:
-        The network in evaluation mode, images in [-1, 1] -> logits, and what there is to say of it: data, data_digest,
-        image_size, channels, weights_digest, test_error_percent, test_nll, test_examples.
+        The network in evaluation mode, images in [-1, 1] -> logits, and its facts: data, data_digest, image_size,
+        channels, weights_digest, test_error_percent, test_nll, test_examples.
 
     Raises:
         UserError: for a data set without a judge, absent data, or a cache that cannot be written.
@@ -91,26 +92,29 @@ def judge_network(
     if data not in JUDGED:
         raise UserError(f"there is no judge for {data}, only for {', '.join(JUDGED)}: use --extractor inception")
     images = load_images(data, data_root, split="train", image_size=image_size, channels=channels)
-    network = _build(images)
-    settings = _settings(images)
+    settings = ClassifierTrainingSettings(
+        epochs=EPOCHS[data], batch_size=128, lr=0.1, nesterov=True, weight_decay=5e-4, lr_decay="cosine"
+    )
     path = cache_folder() / "judges" / f"{data}-{_key(images, settings)}.safetensors"
-    facts = _load(path, network)
-    if facts is None:
-        _train(network, images, settings)
-        _, channels_there, _, size = images.pixels.shape
-        test = load_images(data, data_root, split="test", image_size=size, channels=channels_there)
-        result = held_out_result(network, test, Alone("cpu"))
-        facts = {
-            "data": data,
-            "data_digest": images.digest,
-            "image_size": size,
-            "channels": channels_there,
-            "weights_digest": state_digest(network),
-            "test_error_percent": result.error_percent,
-            "test_nll": result.nll,
-            "test_examples": result.examples,
-        }
-        _save(path, network, facts)
+    if (kept := _load(path, images)) is not None:
+        return kept
+    network = _train(images, settings)
+    _, channels, _, size = images.pixels.shape
+    test = load_images(data, data_root, split="test", image_size=size, channels=channels)
+    result = held_out_result(network, test, Alone("cpu"))
+    facts = {
+        "data": data,
+        "data_digest": images.digest,
+        "image_size": size,
+        "channels": channels,
+        "weights_digest": state_digest(network),
+        "test_error_percent": result.error_percent,
+        "test_nll": result.nll,
+        "test_examples": result.examples,
+    }
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    with cached_file(path) as part:
+        part.write_bytes(safetensors.torch.save(tensors, metadata={"facts": json.dumps(facts)}))
     return network, facts
 
 
@@ -124,24 +128,14 @@ def _build(images: Images) -> nn.Module:
     return network.to(memory_format=torch.channels_last).eval()
 
 
-def _settings(images: Images) -> ClassifierTrainingSettings:
-    return ClassifierTrainingSettings(
-        epochs=EPOCHS[images.name],
-        batch_size=128,
-        lr=0.1,
-        nesterov=True,
-        weight_decay=5e-4,
-        lr_decay="cosine",
-    )
-
-
 def _key(images: Images, settings: ClassifierTrainingSettings) -> str:
     what = [VERSION, SEED, THREADS, torch.__version__, images.digest, asdict(MIX), asdict(settings)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
 
 
-def _train(network: nn.Module, images: Images, settings: ClassifierTrainingSettings) -> None:
-    """On the CPU, with a fixed number of threads: a machine with a GPU and one without fill the cache alike."""
+def _train(images: Images, settings: ClassifierTrainingSettings) -> nn.Module:
+    """Train a judge on the CPU, with a fixed number of threads: with and without a GPU, the cache gets the same one."""
+    network = _build(images)
     mixed = Mixed(network, MIX.mix.items)
     batches = make_batches(images, settings.batch_size, seed=SEED)
     optimizer = make_optimizer(mixed, settings)
@@ -155,26 +149,16 @@ def _train(network: nn.Module, images: Images, settings: ClassifierTrainingSetti
             train_classifier(parts, settings, context)
     finally:
         torch.set_num_threads(threads)
-    network.eval()
+    return network.eval()
 
 
-def _load(path: Path, network: nn.Module) -> dict[str, Any] | None:
-    """Fill the network from the cache; None if it is not there or not what was saved."""
+def _load(path: Path, images: Images) -> tuple[nn.Module, dict[str, Any]] | None:
+    """The cached judge; None if the file is absent or damaged."""
+    network = _build(images)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             facts: dict[str, Any] = json.loads(file.metadata()["facts"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-        network.load_state_dict(tensors)
-    except (FileNotFoundError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
+        load_network(path.parent, path.stem, network)
+    except (FileNotFoundError, safetensors.SafetensorError, KeyError, TypeError, ValueError):  # a UserError is one
         return None
-    if state_digest(network) != facts["weights_digest"]:
-        network.load_state_dict(before)
-        return None
-    return facts
-
-
-def _save(path: Path, network: nn.Module, facts: dict[str, Any]) -> None:
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    with cached_file(path) as part:
-        part.write_bytes(safetensors.torch.save(tensors, metadata={"facts": json.dumps(facts)}))
+    return (network, facts) if state_digest(network) == facts["weights_digest"] else None

@@ -133,7 +133,7 @@ class Validation:
         return {"val_error_percent": result.error_percent, "val_nll": result.nll}
 
     def catch_up(self) -> None:
-        """After a resume: read what the best epoch was so far."""
+        """After a resume: read the best epoch so far."""
         self.best, fault = on_main(self.session.accelerator, lambda: best_so_far(self.session.folder))
         if fault:
             self.session.say(f"the best epoch is chosen anew from here: {fault}")
@@ -145,7 +145,7 @@ def classifier(parts: ClassifierParts, accelerator: Accelerator, checkpoint: Pat
     Args:
         parts: a training's.
         accelerator: the run's.
-        checkpoint: the copy gets its weights; None: those of now.
+        checkpoint: the copy gets its weights; None: the current ones.
     """
     stem, trained = list(parts.networks().items())[-1]  # the average comes last
     kept = frozen_copy(accelerator.unwrap_model(trained), accelerator)

@@ -1,4 +1,4 @@
-"""Results of a classifier run: in scores.json, and in its last words."""
+"""Results of a classifier run: in scores.json, and as the lines that it prints at its end."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -1,1 +1,1 @@
-"""The two training loops and what they share. They know no run folder, no scoring and no command line."""
+"""Parts that both training loops share. They know no run folder, no scoring and no command line."""

@@ -20,7 +20,7 @@ def frozen_copy(network: nn.Module, accelerator: Accelerator) -> nn.Module:
     """A copy to sample from or to evaluate: in eval mode, without gradients, the same on all processes.
 
     During training the running statistics of BatchNorm differ between processes. The copy has those of rank 0, so
-    that its results do not depend on the process; and what is done with it does not change the training.
+    that its results do not depend on the process. Using it does not change the training.
     """
     frozen: nn.Module = copy.deepcopy(network).eval().requires_grad_(False)
     if accelerator.num_processes > 1:

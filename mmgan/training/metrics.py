@@ -96,7 +96,7 @@ class Metrics:
             try:
                 self.context.check_stop()
             except Stopped:
-                self.flush()  # whoever catches it saves a checkpoint, which needs them
+                self.flush()  # the session saves a checkpoint, which needs them
                 raise
 
     def _row(self, values: Tensor) -> dict[str, Any]:
