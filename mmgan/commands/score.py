@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mmgan.commands.arguments import Parser
-from mmgan.config.fields import Settings
+from mmgan.config.fields import SettingsGroup
 from mmgan.config.gan import GanConfig
 from mmgan.errors import UserError
 from mmgan.process.program import program
 
-Group = TypeVar("Group", bound=Settings)
+Group = TypeVar("Group", bound=SettingsGroup)
 
 
 @program

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mmgan.config.fields import Names, Settings, setting
+from mmgan.config.fields import Names, SettingsGroup, setting
 from mmgan.config.shared import DataSettings, DeviceSettings, RunSettings
 from mmgan.errors import UserError
 
 
 @dataclass(frozen=True)
-class ClassifierMixSettings(Settings):
+class ClassifierMixSettings(SettingsGroup):
     """Mixing (Section 2)"""
 
     mix: Names = setting(
@@ -24,7 +24,7 @@ class ClassifierMixSettings(Settings):
 
 
 @dataclass(frozen=True)
-class ClassifierDataSettings(Settings):
+class ClassifierDataSettings(SettingsGroup):
     """Validation and augmentation"""
 
     train_images: int | None = setting(
@@ -38,7 +38,7 @@ class ClassifierDataSettings(Settings):
 
 
 @dataclass(frozen=True)
-class ClassifierNetworkSettings(Settings):
+class ClassifierNetworkSettings(SettingsGroup):
     """Network"""
 
     arch: Literal[
@@ -74,7 +74,7 @@ class ClassifierNetworkSettings(Settings):
 
 
 @dataclass(frozen=True)
-class ClassifierTrainingSettings(Settings):
+class ClassifierTrainingSettings(SettingsGroup):
     """Training"""
 
     loss: Literal["ce", "bce"] = setting(
@@ -112,7 +112,7 @@ class ClassifierTrainingSettings(Settings):
 
 
 @dataclass(frozen=True)
-class AdversarialSettings(Settings):
+class AdversarialSettings(SettingsGroup):
     """Adversarial training (Table 7)"""
 
     adversarial: Literal["none", "pgd"] = setting("none", "train on images that PGD has changed within epsilon")

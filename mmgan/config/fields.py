@@ -51,7 +51,7 @@ def check_range(
             raise UserError(f"{outside} below {below:g}")
 
 
-class Settings:
+class SettingsGroup:
     """The base of a group of settings: a frozen dataclass whose fields `setting` declares.
 
     Raises:

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mmgan.config.fields import Names, Settings, setting
+from mmgan.config.fields import Names, SettingsGroup, setting
 from mmgan.config.shared import DataSettings, DeviceSettings, RunSettings
 from mmgan.errors import UserError
 
 
 @dataclass(frozen=True)
-class GanMixSettings(Settings):
+class GanMixSettings(SettingsGroup):
     """Mixing (Appendix E)"""
 
     mix: Names = setting(
@@ -29,7 +29,7 @@ class GanMixSettings(Settings):
 
 
 @dataclass(frozen=True)
-class GanNetworkSettings(Settings):
+class GanNetworkSettings(SettingsGroup):
     """Networks"""
 
     arch: Literal["resnet", "dcgan"] = setting("resnet", "Miyato et al.'s residual networks, or their DCGAN")
@@ -49,7 +49,7 @@ class GanNetworkSettings(Settings):
 
 
 @dataclass(frozen=True)
-class GanTrainingSettings(Settings):
+class GanTrainingSettings(SettingsGroup):
     """Training"""
 
     loss: Literal["jsgan", "jsgan-saturating", "hinge", "least-squares", "wasserstein"] = setting(
@@ -71,7 +71,7 @@ class GanTrainingSettings(Settings):
 
 
 @dataclass(frozen=True)
-class GanScoreSettings(Settings):
+class GanScoreSettings(SettingsGroup):
     """Samples and scores"""
 
     sample_every: int = setting(1000, "generator steps between sample grids; 0: none", least=0)

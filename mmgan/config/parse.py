@@ -3,8 +3,8 @@
 Keys are flat: a setting's name is its flag (`--data-root`) and its YAML key (`data_root`), whatever group it is in.
 """
 
+import argparse
 import re
-from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from importlib.resources import files
@@ -66,13 +66,13 @@ def parse_config(
     """
     parser = _parser(cls, prog, description)
     known = {name for group in get_type_hints(cls).values() for name in (f.name for f in fields(group))}
-    argv, chosen = _split_config(list(argv))
+    argv, chosen = _split_config(argv)
     _refuse_unknown_flags(argv, known)
     path = find_config(chosen or _config_of_resumed(argv) or default_config)
     _refuse_unknown_keys(path, known)
     try:
         namespace = parser.parse_args(["--config", str(path), *argv])
-    except ArgumentError as error:
+    except argparse.ArgumentError as error:
         raise UserError(_plain(str(error), cls)) from None
     return unflat(cls, namespace.as_dict()), chosen
 
@@ -109,24 +109,26 @@ def _parser(cls: type[Any], prog: str, description: str) -> ArgumentParser:
     return parser
 
 
-def _split_config(argv: list[str]) -> tuple[list[str], str | None]:
-    """argv without its --config, and the last file given: arguments apply left to right, the file must come first."""
-    rest: list[str] = []
-    chosen = None
-    while argv:
-        word = argv.pop(0)
-        if word == "--config" and not argv:
-            raise UserError("--config needs a file, as in --config configs/gan/cifar10.yaml")
-        if word == "--config":
-            chosen = argv.pop(0)
-        elif word.startswith("--config="):
-            chosen = word.removeprefix("--config=")
-        elif word.startswith("--") and word != "--print_config":
-            flag, equals, value = word.partition("=")
-            rest.append(flag.replace("_", "-") + equals + value)
-        else:
-            rest.append(word)
-    return rest, chosen
+def _split_config(argv: Sequence[str]) -> tuple[list[str], str | None]:
+    """argv without its --config, its flags written with hyphens, and the last file given.
+
+    Arguments apply left to right, so the file must come first.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config")
+    try:
+        found, rest = parser.parse_known_args(argv)
+    except argparse.ArgumentError:
+        raise UserError("--config needs a file, as in --config configs/gan/cifar10.yaml") from None
+    return [_hyphens(word) for word in rest], found.config
+
+
+def _hyphens(word: str) -> str:
+    """--batch_size=5 -> --batch-size=5"""
+    if not word.startswith("--") or word == "--print_config":
+        return word
+    flag, equals, value = word.partition("=")
+    return flag.replace("_", "-") + equals + value
 
 
 def _config_of_resumed(argv: Sequence[str]) -> str | None:

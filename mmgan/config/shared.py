@@ -4,11 +4,11 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from mmgan.config.fields import Settings, setting
+from mmgan.config.fields import SettingsGroup, setting
 
 
 @dataclass(frozen=True)
-class DataSettings(Settings):
+class DataSettings(SettingsGroup):
     """Data"""
 
     data: str = setting(
@@ -26,7 +26,7 @@ class DataSettings(Settings):
 
 
 @dataclass(frozen=True)
-class RunSettings(Settings):
+class RunSettings(SettingsGroup):
     """Run"""
 
     out: str | None = setting(None, "run folder; unset: runs/<data>-<layers>-seed<seed>")
@@ -54,7 +54,7 @@ class RunSettings(Settings):
 
 
 @dataclass(frozen=True)
-class DeviceSettings(Settings):
+class DeviceSettings(SettingsGroup):
     """Device"""
 
     mixed_precision: Literal["no", "bf16", "fp16"] | None = setting(

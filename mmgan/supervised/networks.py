@@ -1,6 +1,7 @@
 """The network of a classifier, built from its settings or loaded from a run's checkpoint."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from torch import nn
@@ -21,31 +22,17 @@ def build_network(
     Raises:
         UserError: if there is no such network for these images.
     """
-    family, depth = settings.arch, settings.depth
-    if family.startswith("preactresnet"):
-        if depth is not None:
+    arguments: dict[str, Any] = asdict(settings) | {"widths": settings.units}
+    arch = arguments.pop("arch")
+    if arch.startswith("preactresnet"):
+        if settings.depth is not None:
             raise UserError(
-                f"--depth is not a setting of {family}, whose name has it; where the configuration sets it,"
+                f"--depth is not a setting of {arch}, whose name has it; where the configuration sets it,"
                 " --depth null leaves it out"
             )
-        family, depth = "preactresnet", int(family.removeprefix("preactresnet"))  # type: ignore[assignment]
+        arch, arguments["depth"] = "preactresnet", int(arch.removeprefix("preactresnet"))
     with global_stream(seed, "init"):
-        return build_classifier(
-            family,  # type: ignore[arg-type]
-            classes,
-            channels,
-            image_size,
-            depth=depth,
-            width=settings.width,
-            widen_factor=settings.widen_factor,
-            widths=settings.units,
-            bottleneck=settings.bottleneck,
-            dropout=settings.dropout,
-            batch_norm=settings.batch_norm,
-            input_noise=settings.input_noise,
-            bias=settings.bias,
-            stem_stride=settings.stem_stride,
-        )
+        return build_classifier(arch, classes, channels, image_size, **arguments)
 
 
 def load_classifier(folder: RunFolder, which: str, classes: int) -> TrainedNetwork:
