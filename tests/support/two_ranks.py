@@ -91,10 +91,7 @@ def fault(kind: str) -> Any:
         return mock.patch.object(gan, "discriminator_losses", nth_call(gan.discriminator_losses, backward, AT))
     if kind == "generator":  # from its input on, so that BatchNorm meets it too
         nan = lambda z, *_: z * float("nan")  # noqa: E731
-        plain, latents = torch.randn, nth_call(torch.randn, nan, 2 * AT)
-        # The look at the network draws without a device.
-        either = lambda *size, **kw: (latents if "device" in kw else plain)(*size, **kw)  # noqa: E731
-        return mock.patch.object(torch, "randn", either)
+        return mock.patch.object(torch, "randn", nth_call(torch.randn, nan, 2 * AT))
     labels = lambda y, *_: y * float("nan")  # noqa: E731
     return mock.patch.object(supervised, "soft_labels", nth_call(supervised.soft_labels, labels, AT))
 
