@@ -10,7 +10,6 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +24,26 @@ from mmgan.storage import flush_folder, storing, write_flushed
 NUMBERED = re.compile(r"step-(\d{8,})")
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """The saved part of a training.
-
-    Attributes:
-        networks: a file name's stem -> the module whose state dict it holds.
-        optimizers: a file name's stem -> the optimizer.
-        facts: plain values: the step, the seed, and the conditions that the run must not change.
-    """
-
-    networks: Mapping[str, nn.Module]
-    optimizers: Mapping[str, torch.optim.Optimizer]
-    facts: Mapping[str, Any]
-
-
 def step_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def save_checkpoint(folder: Path, name: str, checkpoint: Checkpoint) -> Path:
+def save_checkpoint(
+    folder: Path,
+    name: str,
+    networks: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    facts: Mapping[str, Any],
+) -> Path:
     """Write `folder/name`; an older one there is replaced only when the new one is whole.
 
     Each file is made in memory first, so that its digest is of the intended content, not of the content on disk.
+
+    Args:
+        folder: of all checkpoints.
+        name: of this one.
+        networks, optimizers: to save, by the stem of their file.
+        facts: plain values: the step, the seed, and the conditions that the run must not change.
 
     Raises:
         StorageFailed: if it cannot be written; the older one still stands.
@@ -58,16 +54,16 @@ def save_checkpoint(folder: Path, name: str, checkpoint: Checkpoint) -> Path:
         part.mkdir()  # not its parents: a deleted run folder must not come back with a checkpoint alone
         try:
             digests = {}
-            for stem, network in checkpoint.networks.items():
+            for stem, network in networks.items():
                 tensors = {key: value.detach().contiguous() for key, value in network.state_dict().items()}
                 file = part / f"{stem}.safetensors"
                 digests[file.name] = write_flushed(file, safetensors.torch.save(tensors))
-            for stem, optimizer in checkpoint.optimizers.items():
+            for stem, optimizer in optimizers.items():
                 buffer = io.BytesIO()
                 torch.save(optimizer.state_dict(), buffer)
                 file = part / f"{stem}.pt"
                 digests[file.name] = write_flushed(file, buffer.getvalue())
-            digests[STATE] = write_flushed(part / STATE, _json(dict(checkpoint.facts)))
+            digests[STATE] = write_flushed(part / STATE, _json(facts))
             write_flushed(part / MANIFEST, _json(digests))
             flush_folder(part)
             if place.exists():

@@ -15,7 +15,6 @@ from mmgan.process.accelerator import make_accelerator, on_main
 from mmgan.process.console import Console
 from mmgan.process.stopping import EXIT_CODES, StopRequests
 from mmgan.runs.checkpoints import (
-    Checkpoint,
     newest_checkpoint,
     prune_checkpoints,
     recover_checkpoints,
@@ -202,8 +201,8 @@ class Session:
             StorageFailed: on all processes, if it cannot be written.
         """
         networks = {stem: self.accelerator.unwrap_model(net) for stem, net in self.parts.networks().items()}
-        checkpoint = Checkpoint(networks, self.parts.optimizers() if optimizers else {}, self.progress() | facts)
-        on_main(self.accelerator, lambda: save_checkpoint(self.folder.checkpoints, name, checkpoint))
+        state = networks, self.parts.optimizers() if optimizers else {}, self.progress() | facts
+        on_main(self.accelerator, lambda: save_checkpoint(self.folder.checkpoints, name, *state))
 
     def progress(self) -> dict[str, Any]:
         """The current facts: the run's conditions, its step and notes, fp16's loss scale, and accepted changes."""

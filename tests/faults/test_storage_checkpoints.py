@@ -17,7 +17,6 @@ import mmgan.runs.checkpoints
 import mmgan.storage
 from mmgan.errors import StorageFailed, UserError
 from mmgan.runs.checkpoints import (
-    Checkpoint,
     find_checkpoint,
     newest_checkpoint,
     prune_checkpoints,
@@ -113,7 +112,7 @@ def test_the_program_says_what_it_passes_over_and_ends_bitwise_the_same(whole: P
 
 def test_bad_checkpoints_do_not_push_out_good_ones(tmp_path: Path):
     def save(step: int) -> None:
-        save_checkpoint(tmp_path, step_name(step), Checkpoint({"net": nn.Linear(2, 2)}, {}, {"step": step}))
+        save_checkpoint(tmp_path, step_name(step), {"net": nn.Linear(2, 2)}, {}, {"step": step})
 
     for step in (2, 4, 6):
         save(step)
@@ -131,7 +130,7 @@ def test_bad_checkpoints_do_not_push_out_good_ones(tmp_path: Path):
 
 
 def test_a_replacement_that_was_cut_off_is_undone(tmp_path: Path):
-    save_checkpoint(tmp_path, "best", Checkpoint({}, {}, {"step": 1}))
+    save_checkpoint(tmp_path, "best", {}, {}, {"step": 1})
     (tmp_path / "best").rename(tmp_path / ".best.old")
     (tmp_path / ".best.part").mkdir()
     assert find_checkpoint(tmp_path, "best") == tmp_path / ".best.old"  # a reader changes nothing
@@ -142,7 +141,7 @@ def test_a_replacement_that_was_cut_off_is_undone(tmp_path: Path):
 
 @pytest.mark.parametrize("point", ["mkdir", "write", "rename", "rename back"])
 def test_an_error_at_any_point_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch, point: str):
-    save_checkpoint(tmp_path, "best", Checkpoint({"net": nn.Linear(2, 2)}, {}, {"step": 1}))
+    save_checkpoint(tmp_path, "best", {"net": nn.Linear(2, 2)}, {}, {"step": 1})
     before = contents(tmp_path)
     method = {"mkdir": "mkdir", "rename": "rename", "rename back": "rename"}.get(point)
     original = getattr(Path, method) if method else mmgan.runs.checkpoints.write_flushed
@@ -161,7 +160,7 @@ def test_an_error_at_any_point_leaves_the_old_checkpoint(tmp_path: Path, monkeyp
         else:
             patch.setattr(mmgan.runs.checkpoints, "write_flushed", fail)
         with pytest.raises(StorageFailed, match=r"best cannot be written \(No space left on device\)"):
-            save_checkpoint(tmp_path, "best", Checkpoint({"net": nn.Linear(2, 2)}, {}, {"step": 2}))
+            save_checkpoint(tmp_path, "best", {"net": nn.Linear(2, 2)}, {}, {"step": 2})
     assert contents(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == ["best"]
 

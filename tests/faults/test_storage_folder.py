@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mmgan.errors import StorageFailed, UserError
-from mmgan.runs.checkpoints import Checkpoint, newest_checkpoint, save_checkpoint
+from mmgan.runs.checkpoints import newest_checkpoint, save_checkpoint
 from mmgan.runs.folder import RunFolder
 from mmgan.storage import write_atomically
 from tests.support.compare import assert_same_run, contents, flip_bit, truncate
@@ -96,7 +96,7 @@ def test_a_run_folder_that_vanishes(tmp_path: Path) -> None:
         lambda: folder.append_metrics([{"step": 2}]),
         folder.seal_metrics,
         lambda: folder.write_scores({}),
-        lambda: save_checkpoint(folder.checkpoints, "best", Checkpoint({}, {}, {"step": 1})),
+        lambda: save_checkpoint(folder.checkpoints, "best", {}, {}, {"step": 1}),
         lambda: write_atomically(folder.samples / "grid.png", b"..."),
     ):
         with pytest.raises(StorageFailed, match=rf"{tmp_path}/run.* cannot be written \(No such file or directory\)"):
