@@ -15,6 +15,15 @@ from mmgan.process.program import program
 
 Group = TypeVar("Group", bound=SettingsGroup)
 
+MEASURES = {
+    "precision_recall": "precision and recall",
+    "density_coverage": "density and coverage",
+    "fd_infinite": "the Frechet distance extrapolated to infinitely many samples",
+    "mmd": "the maximum mean discrepancy with a Gaussian kernel",
+    "intervals": "95 %% intervals of all scores but IS and KID",
+}
+"""Flags that ask for more than IS, FID and KID."""
+
 
 @program
 def main(argv: Sequence[str]) -> None:
@@ -48,7 +57,7 @@ def _parser() -> Parser:
         prog="mmgan score",
         description="IS, FID and KID of a run's generator, or of a folder of images against another. The settings that"
         " are not given are the run's own. Two folders are scored by the FID Inception, with the numbers of"
-        " torch-fidelity's command.",
+        " torch-fidelity's command, or by the extractor that is named.",
     )
     parser.add_argument("target", metavar="RUN-or-FOLDER", help="a run folder, or a folder of PNG or JPEG images")
     parser.add_argument(
@@ -58,13 +67,19 @@ def _parser() -> Parser:
     parser.add_argument("--samples", dest="score_samples", type=int, help="generated images; unset: as the run scores")
     parser.add_argument("--seed", type=int, help="of the latents; unset: the run's")
     parser.add_argument("--is-splits", type=int, help="splits of the Inception score; unset: the run's, or 10")
-    parser.add_argument("--precision-recall", action="store_true", default=None, help="also precision and recall")
-    parser.add_argument("--extractor", choices=["inception", "classifier"], help="unset: the run's")
+    for flag, what in MEASURES.items():
+        parser.add_argument(f"--{flag.replace('_', '-')}", action="store_true", default=None, help=f"also {what}")
     parser.add_argument(
-        "--inception-weights", metavar="FILE", help="weights of the FID Inception; unset: torch-fidelity's cache"
+        "--extractor",
+        metavar="NAME",
+        help="inception, vgg16, clip-vit-b-32, dinov2-vit-s-14 (b, l, g), timm:NAME, or for runs classifier; unset: the"
+        " run's, or inception",
+    )
+    parser.add_argument(
+        "--extractor-weights", metavar="FILE", help="weights of the extractor; unset: its library's cache"
     )
     parser.add_argument("--data-root", help="folder that holds the data sets; unset: the run's")
-    parser.add_argument("--download", action="store_true", help="fetch the Inception weights where they are absent")
+    parser.add_argument("--download", action="store_true", help="fetch the extractor's weights where they are absent")
     parser.add_argument("--json", metavar="FILE", help="write the scores with all that they depend on")
     return parser
 
@@ -104,10 +119,13 @@ def _with_flags(settings: Group, arguments: argparse.Namespace, **more: Any) -> 
 
 
 def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:
-    from mmgan.scoring import InceptionExtractor, ScoreSettings, find_inception_weights, score_entry, score_folders
+    from mmgan.scoring import InceptionExtractor, ScoreSettings, extractor_source, score_entry, score_folders
 
-    if arguments.extractor == "classifier":
-        raise UserError("--extractor classifier judges runs: two folders are scored with the FID Inception")
+    name = arguments.extractor or "inception"
+    if name == "classifier":
+        raise UserError(
+            "--extractor classifier judges runs: score two folders with the FID Inception or another network"
+        )
     for flag, value in {
         "--samples": arguments.score_samples,
         "--seed": arguments.seed,
@@ -115,11 +133,18 @@ def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:
     }.items():
         if value is not None:
             raise UserError(f"{flag} is for runs: the images of two folders are scored as they are")
-    weights = find_inception_weights(arguments.inception_weights, download=arguments.download)
+    source = extractor_source(name)
+    weights = source.find(arguments.extractor_weights, download=arguments.download)
     settings = ScoreSettings(
-        splits=10 if arguments.is_splits is None else arguments.is_splits, prc=bool(arguments.precision_recall)
+        splits=10 if arguments.is_splits is None else arguments.is_splits,
+        prc=bool(arguments.precision_recall),
+        density=bool(arguments.density_coverage),
+        infinite=bool(arguments.fd_infinite),
+        mmd=bool(arguments.mmd),
+        intervals=bool(arguments.intervals),
     )
-    extractor = InceptionExtractor(weights, fast=False)  # bitwise torch-fidelity's features
+    # The Inception as it stands gives bitwise torch-fidelity's features.
+    extractor = InceptionExtractor(weights, fast=False) if name == "inception" else source.build(weights, "cpu")
     scores, fakes, reals = score_folders(arguments.target, arguments.real, extractor, settings)
     return score_entry(
         scores, settings, extractor, samples=fakes, real=arguments.real, split="folder", reals=reals, device="cpu"

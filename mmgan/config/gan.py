@@ -80,12 +80,17 @@ class GanScoreSettings(SettingsGroup):
     real_split: Literal["train", "test"] = setting("train", "real images that are scored against")
     is_splits: int = setting(10, "splits of the Inception score", least=1)
     precision_recall: bool = setting(False, "also precision and recall, on the extractor's features")
-    extractor: Literal["inception", "classifier"] = setting(
+    density_coverage: bool = setting(False, "also density and coverage")
+    fd_infinite: bool = setting(False, "also the Frechet distance extrapolated to infinitely many samples")
+    mmd: bool = setting(False, "also the maximum mean discrepancy with a Gaussian kernel, as in CMMD")
+    intervals: bool = setting(False, "also 95 % intervals of all scores but IS and KID")
+    extractor: str = setting(
         "inception",
-        "the FID Inception, or this project's own classifier of the same data (digits, mnist, fashion-mnist)",
+        "inception (of FID), vgg16, clip-vit-b-32, dinov2-vit-s-14 (b, l, g), timm:NAME for any model of timm, or"
+        " classifier: this project's own of the same data (digits, mnist, fashion-mnist)",
     )
-    inception_weights: str | None = setting(
-        None, "weights file of the FID Inception; unset: torch-fidelity's cache, or a download with --download"
+    extractor_weights: str | None = setting(
+        None, "weights file of the extractor; unset: its library's cache, or a download with --download"
     )
 
     def __post_init__(self) -> None:

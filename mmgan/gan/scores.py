@@ -14,37 +14,39 @@ from mmgan.config.shared import DataSettings
 from mmgan.data import Images
 from mmgan.errors import UserError
 from mmgan.process.stopping import StopRequests
+from mmgan.report.entries import metrics_of
 from mmgan.runs.folder import RunFolder
 from mmgan.scoring import (
     Extractor,
-    InceptionExtractor,
     NonFiniteSamples,
     Processes,
     Reference,
     ScoreSettings,
     extract,
-    find_inception_weights,
+    extractor_source,
     image_source,
     real_features,
     score_entry,
     score_features,
 )
+from mmgan.scoring.scores import FID
 from mmgan.storage import cache_folder
 from mmgan.supervised.judges import JUDGED, judge_extractor
 
-FID = "frechet_inception_distance"
+CLASSIFIER = "classifier"
+"""The extractor that is this project's own; `mmgan.scoring` has the others."""
 
 
 def find_weights(score: GanScoreSettings, data: DataSettings) -> Path | None:
-    """The weights file of the Inception, or None for this project's own classifier.
+    """The weights file of the extractor, or None for this project's own classifier.
 
     It needs no data, so that scores that would fail are refused at once.
 
     Raises:
         UserError: if the extractor does not exist for this data, or its weights cannot be found.
     """
-    if score.extractor == "inception":
-        return find_inception_weights(score.inception_weights, download=data.download)
+    if score.extractor != CLASSIFIER:
+        return extractor_source(score.extractor).find(score.extractor_weights, download=data.download)
     if data.data not in JUDGED:
         raise UserError(
             f"--extractor classifier judges {', '.join(JUDGED)}, not {data.data}: use --extractor inception,"
@@ -87,12 +89,21 @@ class GanScorer:
     reference: Reference | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.settings = ScoreSettings(splits=self.wanted.is_splits, prc=self.wanted.precision_recall)
+        self.settings = ScoreSettings(
+            splits=self.wanted.is_splits,
+            prc=self.wanted.precision_recall,
+            density=self.wanted.density_coverage,
+            infinite=self.wanted.fd_infinite,
+            mmd=self.wanted.mmd,
+            intervals=self.wanted.intervals,
+        )
         self.settings.check(self.wanted.score_samples, len(self.real))
 
     def prepare(self) -> None:
         """Load the extractor, or train it on first need, and compute the features of the real images."""
-        self.extractor = make_extractor(self.weights, self.real, self.data_root, self.accelerator)
+        self.extractor = make_extractor(
+            self.wanted.extractor, self.weights, self.real, self.data_root, self.accelerator
+        )
         processes = Processes.of(self.accelerator)
         self.reference = real_features(
             self.real, self.extractor, cache_dir=cache_folder() / "features", processes=processes
@@ -116,7 +127,9 @@ class GanScorer:
         if self.reference is None:
             return {}
         return score_entry(
-            None if fakes is None else score_features(fakes, self.reference, self.settings),
+            None
+            if fakes is None
+            else score_features(fakes, self.reference, self.settings, extractor=self.extractor.name),
             self.settings,
             self.extractor,
             samples=self.wanted.score_samples,
@@ -131,11 +144,13 @@ class GanScorer:
         )
 
 
-def make_extractor(weights: Path | None, images: Images, data_root: str, accelerator: Accelerator) -> Extractor:
-    """The Inception with these weights, or the judge of this data, on the run's device."""
+def make_extractor(
+    name: str, weights: Path | None, images: Images, data_root: str, accelerator: Accelerator
+) -> Extractor:
+    """The extractor of this name with these weights, or the judge of this data, on the run's device."""
     if weights is None:
         return judge_extractor(images, data_root, accelerator)
-    return InceptionExtractor(weights, accelerator.device)
+    return extractor_source(name).build(weights, accelerator.device)
 
 
 def next_scores(folder: RunFolder, entry: dict[str, Any]) -> dict[str, Any]:
@@ -172,12 +187,10 @@ def one_line(entry: dict[str, Any]) -> str:
     """The scores of an entry in one line, with their extractor."""
     if entry["reason"]:
         return f"no scores: {entry['reason']}"
-    scores, extractor = entry["scores"], entry["extractor"]
-    parts = [
-        f"IS {scores['inception_score_mean']:.3f} ± {scores['inception_score_std']:.3f}",
-        f"FID {scores[FID]:.3f}",
-        f"KID {scores['kernel_inception_distance_mean']:.5f} ± {scores['kernel_inception_distance_std']:.5f}",
-    ]
-    if "precision" in scores:
-        parts.append(f"precision {scores['precision']:.3f}, recall {scores['recall']:.3f}")
+    extractor = entry["extractor"]
+    parts = []
+    for metric in metrics_of(entry):
+        low_high = entry.get("intervals", {}).get(metric.key)
+        ends = "" if low_high is None else f" [{metric.text(low_high[0])}, {metric.text(low_high[1])}]"
+        parts.append(f"{metric.name} {metric.text(metric.value(entry), metric.deviation(entry))}{ends}")
     return f"{', '.join(parts)}  (extractor {extractor['name']}, {entry['samples']:,} samples)"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmgan.report.curves import Panel, loss_curves, point_curves
-from mmgan.report.entries import FID, IS, judge_of
+from mmgan.report.entries import FID, IS, judge_of, metrics_of
 from mmgan.report.record import Record
 
 GAN_PANELS = (
@@ -44,12 +44,10 @@ def score_chart(record: Record) -> bytes | None:
     if len(entries) < 2:
         return None
     name = entries[-1]["extractor"]["name"]
-    fid, mean = ([metric.value(entry) or 0.0 for entry in entries] for metric in (FID, IS))
-    spread = [IS.deviation(entry) or 0.0 for entry in entries]
-    panels = [
-        Panel(f"FID, lower is better\n({name})", {"FID": fid}),
-        Panel(f"IS, higher is better\n({name})", {"IS": mean}, {"IS": spread}),
-    ]
+    panels = [Panel(f"FID, lower is better\n({name})", {"FID": [FID.value(entry) or 0.0 for entry in entries]})]
+    if IS in metrics_of(entries[-1]):
+        mean, spread = ([read(entry) or 0.0 for entry in entries] for read in (IS.value, IS.deviation))
+        panels.append(Panel(f"IS, higher is better\n({name})", {"IS": mean}, {"IS": spread}))
     return point_curves([entry["step"] for entry in entries], panels, record.step_unit)
 
 

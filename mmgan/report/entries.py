@@ -47,15 +47,26 @@ FID = Metric("FID", "scores", "frechet_inception_distance", 3, "↓")
 KID = Metric("KID", "scores", "kernel_inception_distance_mean", 5, "↓", "kernel_inception_distance_std")
 PRECISION = Metric("precision", "scores", "precision", 3, "↑")
 RECALL = Metric("recall", "scores", "recall", 3, "↑")
+DENSITY = Metric("density", "scores", "density", 3, "↑")
+COVERAGE = Metric("coverage", "scores", "coverage", 3, "↑")
+FD_INFINITE = Metric("FD at infinity", "scores", "frechet_distance_infinite", 3, "↓")
+MMD = Metric("MMD", "scores", "gaussian_mmd", 3, "↓")
 TEST_ERROR = Metric("test error, %", "test", "error_percent", 2, "↓")
 TEST_NLL = Metric("test NLL, nats", "test", "nll", 4, "↓")
 
-METRICS = (IS, FID, KID, PRECISION, RECALL, TEST_ERROR, TEST_NLL)
+METRICS = (IS, FID, KID, FD_INFINITE, PRECISION, RECALL, DENSITY, COVERAGE, MMD, TEST_ERROR, TEST_NLL)
 
 
 def metrics_of(entry: Mapping[str, Any]) -> list[Metric]:
     """The metrics that an entry holds, whether or not they could be computed."""
-    return [metric for metric in METRICS if metric.key in entry.get(metric.group, {})]
+    known = [metric for metric in METRICS if metric.key in entry.get(metric.group, {})]
+    return [*_class_scores(entry), *known]
+
+
+def _class_scores(entry: Mapping[str, Any]) -> list[Metric]:
+    """The class score of an extractor other than the Inception, which bears the extractor's name."""
+    keys = [key for key in entry.get("scores", {}) if key.startswith("class_score:") and key.endswith("_mean")]
+    return [Metric("class score", "scores", key, 3, "↑", f"{key.removesuffix('_mean')}_std") for key in keys]
 
 
 def is_generated(entry: Mapping[str, Any]) -> bool:

@@ -16,7 +16,10 @@ WITHOUT_EFFECT = {
 }
 """Settings that runs to be averaged may differ in."""
 
-HOW_SCORED = {"score_samples", "real_split", "is_splits", "precision_recall", "extractor", "inception_weights"}
+HOW_SCORED = {
+    *("score_samples", "real_split", "is_splits", "precision_recall", "density_coverage", "fd_infinite", "mmd"),
+    *("intervals", "extractor", "extractor_weights"),
+}
 """Settings of scoring, compared by scores.json (what was done) instead of config.yaml (what was asked for)."""
 
 

@@ -27,7 +27,7 @@ def versions() -> dict[str, str]:
     return {package: version(package) for package in ("mmgan", "torch")}
 
 
-IRRELEVANT = ("data_root", "download", "score_every", "sample_every", "inception_weights")
+IRRELEVANT = ("data_root", "download", "score_every", "sample_every", "extractor_weights")
 """Settings that may change: the place of the data and how often a run is scored. The data's digest is compared instead,
 and each score is saved with the digest of its extractor's weights."""
 

@@ -83,4 +83,6 @@ def score_folders(
     real_features = extract(image_reader(reals), len(reals), extractor, what="second folder")
     if fake_features is None or real_features is None:
         raise AssertionError("one process alone always leads")
-    return score_features(fake_features, Reference.of(real_features.features), settings), len(fakes), len(reals)
+    reference = Reference.of(real_features.features)
+    scores = score_features(fake_features, reference, settings, extractor=extractor.name)
+    return scores, len(fakes), len(reals)

@@ -15,14 +15,13 @@ from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Features, finite, state_digest, with_grey_or_rgb
 from mmgan.scoring.resizing import resize_like_tensorflow1
+from mmgan.scoring.weights import FLAG
 
 if TYPE_CHECKING:  # torch-fidelity takes three seconds to import: each function that needs it does so
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 WEIGHTS_NAME = "weights-inception-2015-12-05-6726825d.pth"
 """The file that torch-fidelity downloads; the word before .pth begins its sha256."""
-
-FLAG = "--inception-weights FILE"
 
 CPU_ROWS = 16
 """Images a forward on a CPU: more of them do not fit its caches between one layer and the next."""

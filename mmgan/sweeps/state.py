@@ -9,7 +9,7 @@ from mmgan.sweeps.definition import Run
 
 State = Literal["done", "to resume", "to do"]
 
-MAY_DIFFER = (WITHOUT_EFFECT - {"seed"}) | {"inception_weights"}
+MAY_DIFFER = (WITHOUT_EFFECT - {"seed"}) | {"extractor_weights"}
 """Settings in which a run that is there may differ from the one that is asked for: where things lie, and how often a
 run is watched. The weights of an extractor stand in scores.json by their digest."""
 

@@ -1,5 +1,6 @@
 """The `mmgan` command and its small commands: help, and what they refuse."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 
 from mmgan.__main__ import COMMANDS, main
+from tests.support.scoring_images import smooth_images, write_images
 
 
 def test_help_lists_every_command_and_imports_no_torch() -> None:
@@ -46,7 +48,7 @@ REFUSED = {
     "no target": (["score"], "RUN-or-FOLDER"),
     "no such folder": (["score", "{tmp}/none"], "is not a folder"),
     "folder without real": (["score", "{images}"], "--real FOLDER"),
-    "no weights": (["score", "{images}", "--real", "{images}"], "--inception-weights FILE"),
+    "no weights": (["score", "{images}", "--real", "{images}"], "--extractor-weights FILE"),
     "judge for folders": (["score", "{images}", "--real", "{images}", "--extractor", "classifier"], "FID Inception"),
     "not a run": (["sample", "{images}"], "config.yaml"),
     "no images asked for": (["sample", "{images}", "--count", "0"], "--count 0"),
@@ -71,3 +73,20 @@ def test_bad_input_is_told_in_one_line(
     assert lines[0].startswith("error: ")
     assert expected in lines[0]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_two_folders_by_a_timm_network_with_all_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lite = Path(__file__).parents[2].resolve() / "../shared/weights/tf_efficientnet_lite0.safetensors"
+    if not lite.is_file():
+        pytest.skip(f"no {lite}")
+    folders = [write_images(tmp_path / name, smooth_images(10, seed)) for seed, name in enumerate("ab")]
+    flags = ["--precision-recall", "--density-coverage", "--fd-infinite", "--mmd", "--is-splits", "2"]
+    words = ["--extractor", "timm:tf_efficientnet_lite0", "--extractor-weights", str(lite)]
+    assert main(["score", str(folders[0]), "--real", str(folders[1]), *words, *flags, "--json", f"{tmp_path}/s"]) == 0
+    entry = json.loads((tmp_path / "s").read_text())
+    assert entry["extractor"]["layer"] == "pooled features before the classifier"
+    assert "class_score:timm:tf_efficientnet_lite0_mean" in entry["scores"]
+    assert {"precision", "recall", "density", "coverage", "gaussian_mmd"} < set(entry["scores"])
+    printed = capsys.readouterr().out
+    assert printed.startswith("class score ")
+    assert f"coverage {entry['scores']['coverage']:.3f}" in printed

@@ -18,7 +18,7 @@ def test_scores_are_those_of_the_pixels(tmp_path: Path) -> None:
     extractor = tiny_extractor()
     scores, fakes, reals = score_folders(*folders, extractor, SETTINGS)
     assert (fakes, reals) == (70, 90)
-    expected = score_features(extractor(a), Reference.of(extractor(b).features), SETTINGS)
+    expected = score_features(extractor(a), Reference.of(extractor(b).features), SETTINGS, extractor="tiny")
     assert scores.values == pytest.approx(expected.values, rel=1e-4)
 
 

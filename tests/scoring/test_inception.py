@@ -73,7 +73,7 @@ def test_folded_and_plain_grey_and_rgb_agree(inception_weights: Path, rng_untouc
 def test_a_given_file_is_taken_and_must_exist(inception_weights: Path, tmp_path: Path) -> None:
     assert find_inception_weights(inception_weights) == inception_weights
     for wrong in (tmp_path / "none.pth", tmp_path):
-        with pytest.raises(UserError, match="--inception-weights FILE"):
+        with pytest.raises(UserError, match="--extractor-weights FILE"):
             find_inception_weights(wrong)
 
 
@@ -81,7 +81,7 @@ def test_a_given_file_is_taken_and_must_exist(inception_weights: Path, tmp_path:
 def test_files_of_other_things_are_refused(content: Any, tmp_path: Path, rng_untouched: None) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
-    with pytest.raises(UserError, match="does not hold the FID Inception's weights: give --inception-weights FILE"):
+    with pytest.raises(UserError, match="does not hold the FID Inception's weights: give --extractor-weights FILE"):
         InceptionExtractor(path)
 
 
@@ -96,7 +96,7 @@ def test_without_network_one_line_names_file_and_flag(hub: Path, monkeypatch: py
         message = str(caught.value)
         assert "\n" not in message
         assert str(hub / "checkpoints" / WEIGHTS_NAME) in message
-        assert "--inception-weights FILE" in message
+        assert "--extractor-weights FILE" in message
         assert ("not known" in message) == download
 
 
