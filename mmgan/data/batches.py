@@ -13,45 +13,24 @@ from mmgan.data.images import Images
 from mmgan.data.order import Order
 from mmgan.draws import torch_stream
 
-MEMORY_LIMIT = 4 * 2**30  # bytes of pixels that are held on the device; more than that is streamed
+MEMORY_LIMIT = 4 * 2**30  # bytes of pixels held on the device; larger data sets are streamed
 
 
 class Batches:
-    """Batches of `images`, held as uint8 on `device` and augmented there.
-
-    `batch_size` counts the images of all processes together; rank r of `world_size` gets the r-th contiguous slice.
-    The slices joined are bitwise the batch of one process (on the same kind of device), augmentation and all.
+    """Batches of `images`, held as uint8 on `device` and augmented there; `make_batches` makes them.
 
     Args:
-        images: at least one.
-        batch_size: over all processes; a multiple of `world_size`.
-        seed, purpose: name the streams; trainers that read one data set twice a step use two purposes.
-        rank, world_size: this process and how many there are.
+        images: the images that `order` counts.
+        order: which images make up which step, and this process's slice of them.
+        augmentation: what is done to them.
         device: where the pixels are held and the batches made.
-        flip: mirror each image left and right with probability 1/2.
-        crop_padding: cut each image out of itself padded by so many black pixels on each side, at its own size.
-        dequantize: spread each grey level evenly over its interval (see `augment.dequantized`).
-
-    Raises:
-        UserError: no images, or sizes that cannot be met.
     """
 
     def __init__(
-        self,
-        images: Images,
-        batch_size: int,
-        *,
-        seed: int,
-        rank: int = 0,
-        world_size: int = 1,
-        device: torch.device | str = "cpu",
-        flip: bool = False,
-        crop_padding: int = 0,
-        dequantize: bool = False,
-        purpose: str = "order",
+        self, images: Images, order: Order, augmentation: Augmentation, device: torch.device | str = "cpu"
     ) -> None:
-        self.order = Order(len(images), batch_size, seed=seed, rank=rank, world_size=world_size, purpose=purpose)
-        self.augmentation = Augmentation(flip, crop_padding, dequantize)
+        self.order = order
+        self.augmentation = augmentation
         self.device = torch.device(device)
         self.labels = None if images.labels is None else images.labels.to(self.device)
         self.pixels = self._hold(images.pixels)
@@ -71,7 +50,7 @@ class Batches:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps after which every image has been seen at least once: the number of images over the batch, up."""
+        """Steps that visit every image at least once: images / batch size, rounded up."""
         return -(-self.order.count // self.order.batch_size)
 
     def epoch_of(self, step: int) -> int:
@@ -86,10 +65,10 @@ class Batches:
 
 
 class LoaderBatches(Batches):
-    """The same batches, bit for bit, from pixels that stay where they are (in a mapped file): worker processes of a
-    DataLoader read ahead of the step that was asked for last.
+    """The same batches, bit for bit, from pixels that stay where they are (in a mapped file).
 
-    Steps are meant to be asked for in turn; any other step restarts the workers there.
+    Worker processes of a DataLoader read ahead of the last step. Ask for steps in turn: any other step restarts the
+    workers there.
     """
 
     WORKERS = 2
@@ -155,17 +134,25 @@ def make_batches(
     purpose: str = "order",
     memory_limit: int = MEMORY_LIMIT,
 ) -> Batches:
-    """`Batches`, or `LoaderBatches` where the pixels take more than `memory_limit` bytes; arguments as for Batches."""
+    """Batches of `images` by step; `LoaderBatches` where the pixels take more than `memory_limit` bytes.
+
+    `batch_size` counts the images of all processes together; rank r of `world_size` gets the r-th contiguous slice.
+    The slices joined are bitwise the batch of one process (on the same kind of device), augmentation included.
+
+    Args:
+        images: at least one.
+        batch_size: over all processes; a multiple of `world_size`.
+        seed, purpose: name the streams; trainers that read one data set twice a step use two purposes.
+        rank, world_size: this process and the number of processes.
+        device: where the pixels are held and the batches made.
+        flip: mirror each image left and right with probability 1/2.
+        crop_padding: pad each image with this many black pixels on each side, then cut it out at its own size.
+        dequantize: spread each grey level evenly over its interval (see `augment.dequantized`).
+        memory_limit: in bytes.
+
+    Raises:
+        UserError: no images, or sizes that do not fit.
+    """
+    order = Order(len(images), batch_size, seed=seed, rank=rank, world_size=world_size, purpose=purpose)
     kind = Batches if images.pixels.nbytes <= memory_limit else LoaderBatches
-    return kind(
-        images,
-        batch_size,
-        seed=seed,
-        rank=rank,
-        world_size=world_size,
-        device=device,
-        flip=flip,
-        crop_padding=crop_padding,
-        dequantize=dequantize,
-        purpose=purpose,
-    )
+    return kind(images, order, Augmentation(flip, crop_padding, dequantize), device)

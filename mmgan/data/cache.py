@@ -1,7 +1,7 @@
 """Image files decoded once: all pixels in one uint8 file, keyed by the contents of the files they came from.
 
-An entry is `<key>.u8` (the pixels, NCHW) and `<key>.json`; `files.key_of` makes the key. An entry whose pixels no
-longer have the digest that the JSON gives is made again.
+An entry is `<key>.u8` (the pixels, NCHW) and `<key>.json`; `files.key_of` makes the key. An entry is made again if
+its pixels no longer have the digest in the JSON.
 """
 
 import json
@@ -31,23 +31,23 @@ class Entry:
     bad: dict[str, str]  # relative path of each file left out -> why it could not be read
 
 
-def decoded(request: Request, *, skip_bad_images: bool) -> tuple[UInt8[Tensor, "n c h w"], dict[str, str]]:
+def decoded(request: Request) -> tuple[UInt8[Tensor, "n c h w"], dict[str, str]]:
     """The pixels of all readable files in order, mapped from the cache, and the unreadable ones with the reason.
 
-    Raises UserError that names the first unreadable file unless `skip_bad_images`; where the native sizes differ and
-    no size was asked for; where files change meanwhile; and where the cache cannot be written.
+    Raises UserError that names the first unreadable file unless they are skipped; where the native sizes differ
+    and no size was asked for; where files change meanwhile; and where the cache cannot be written.
     """
     folder = cache_folder() / "images"
     before = look(request)
     key = key_of(request, before, folder)
     found = _read(folder, key)
     if found is None:
-        _write(folder, key, request, before, skip_bad_images)
+        _write(folder, key, request, before)
         found = _read(folder, key)
     if found is None:
         raise UserError(f"the image cache {folder} does not hold what was written to it: set MMGAN_CACHE to another")
     pixels, bad = found
-    if bad and not skip_bad_images:
+    if bad and not request.form.skip_bad_images:
         raise _refusal(request, *next(iter(bad.items())))
     return pixels, bad
 
@@ -70,13 +70,13 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> UInt8[Tensor, "n c h w"]:
     return torch.from_file(str(path), shared=False, size=count, dtype=torch.uint8).view(shape)
 
 
-def _write(folder: Path, key: str, request: Request, before: tuple[str, float], skip_bad_images: bool) -> None:
+def _write(folder: Path, key: str, request: Request, before: tuple[str, float]) -> None:
     image_size, channels = _native(request)
     shape = (channels, image_size, image_size)
 
     def read(path: Path) -> np.ndarray | str:
         try:
-            pixels = decode(path.read_bytes(), request.image_size, channels)
+            pixels = decode(path.read_bytes(), request.form.image_size, channels)
         except UnidentifiedImageError:
             return "of no format that Pillow knows"
         except Exception as error:  # Pillow's readers raise all sorts on broken files
@@ -88,7 +88,7 @@ def _write(folder: Path, key: str, request: Request, before: tuple[str, float], 
         for path, result in zip(request.paths, in_threads(read, request), strict=True):
             if not isinstance(result, str):
                 file.write(result.tobytes())
-            elif skip_bad_images:
+            elif request.form.skip_bad_images:
                 bad[path] = result
             else:
                 raise _refusal(request, path, result)
@@ -101,8 +101,9 @@ def _write(folder: Path, key: str, request: Request, before: tuple[str, float], 
 
 def _native(request: Request) -> tuple[int, int]:
     """The size and channels to decode to: what was asked for, else what the readable files have in common."""
-    if request.image_size is not None and request.channels is not None:
-        return request.image_size, request.channels
+    form = request.form
+    if form.image_size is not None and form.channels is not None:
+        return form.image_size, form.channels
 
     def header(path: Path) -> tuple[tuple[int, int], bool] | None:
         try:
@@ -113,9 +114,9 @@ def _native(request: Request) -> tuple[int, int]:
 
     headers = zip(request.paths, in_threads(header, request), strict=True)
     good = [(path, *found) for path, found in headers if found is not None]
-    channels = request.channels or (1 if good and all(grey for _, _, grey in good) else 3)
-    if request.image_size is not None or not good:
-        return request.image_size or 1, channels
+    channels = form.channels or (1 if good and all(grey for _, _, grey in good) else 3)
+    if form.image_size is not None or not good:
+        return form.image_size or 1, channels
     first, (width, height), _ = good[0]
     for path, size, _ in good:
         if size != (width, width):

@@ -1,4 +1,4 @@
-"""A set of image files on disk: what is asked of them, work on all of them in threads, and a key to their contents."""
+"""A set of image files on disk: the request, work on all files in threads, and a key to their contents."""
 
 import hashlib
 import os
@@ -26,21 +26,29 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Form:
+    """The pixels to read from image files, and what to do about files that are no readable images."""
+
+    image_size: int | None  # None: the files' own, which must then be one and square
+    channels: int | None  # None: 1 if every file is grey, else 3
+    skip_bad_images: bool
+
+
+@dataclass(frozen=True)
 class Request:
     """A set of files, as relative paths below `root`, and the form of the pixels to read from them."""
 
     root: Path
     paths: tuple[str, ...]
-    image_size: int | None  # None: the files' own, which must then be one and square
-    channels: int | None  # None: 1 if every file is grey, else 3
+    form: Form
 
     @property
-    def form(self) -> str:
-        return repr((FORMAT, PIL.__version__, self.image_size, self.channels))
+    def key(self) -> str:
+        return repr((FORMAT, PIL.__version__, self.form.image_size, self.form.channels))
 
 
 def in_threads(work: Callable[[Path], T], request: Request) -> Iterator[T]:
-    """`work` on every path, in order. Pillow and hashlib let go of the interpreter's lock, so threads do."""
+    """Run `work` on every path, in order. Threads are enough: Pillow and hashlib release the interpreter's lock."""
 
     def chunk(paths: Sequence[str]) -> list[T]:
         return [work(request.root / path) for path in paths]
@@ -56,7 +64,7 @@ def in_threads(work: Callable[[Path], T], request: Request) -> Iterator[T]:
 
 
 def look(request: Request) -> tuple[str, float]:
-    """What `stat` says of every file, as one sha256, and the latest status-change time in seconds."""
+    """A sha256 over the `stat` of every file, and the latest status-change time in seconds."""
     sha = hashlib.sha256()
     latest = 0.0
     for path in request.paths:
@@ -78,11 +86,11 @@ def key_of(request: Request, look_now: tuple[str, float], stamps: Path) -> str:
     """
     seen, latest = look_now
     started = time.time()
-    place = hashlib.sha256(os.fsencode(f"{request.form}\0{request.root.resolve()}")).hexdigest()
+    place = hashlib.sha256(os.fsencode(f"{request.key}\0{request.root.resolve()}")).hexdigest()
     stamp = stamps / f"{place}.stamp"
     if stamp.exists() and (text := stamp.read_text()).startswith(f"{seen} "):
         return text.removeprefix(f"{seen} ")
-    content = hashlib.sha256(request.form.encode())
+    content = hashlib.sha256(request.key.encode())
     for path, digest in zip(request.paths, in_threads(_sha256, request), strict=True):
         content.update(os.fsencode(f"{path}\0{digest}\n"))
     key = content.hexdigest()

@@ -7,19 +7,17 @@ from pathlib import Path
 import torch
 
 from mmgan.data.cache import decoded
-from mmgan.data.files import Request
+from mmgan.data.files import Form, Request
 from mmgan.data.images import Images, make_images
 from mmgan.errors import UserError
 
 
-def load_folder(
-    name: str, folder: Path, *, split: str, image_size: int | None, channels: int | None, skip_bad_images: bool
-) -> Images:
-    """The images anywhere below `folder`, or below `folder`/train or /test where both are there.
+def load_folder(name: str, folder: Path, split: str, form: Form) -> Images:
+    """The images anywhere below `folder`, or below `folder`/train or /test if both exist.
 
-    First-level subfolders are the classes, in alphabetical order, where every image lies in one; a test split has
-    the classes of its train split. Names that begin with a dot are passed over; every other file must be an image.
-    Files are decoded as `decode.decode` says and cached as `cache` says.
+    If every image lies in a first-level subfolder, these subfolders are the classes, in alphabetical order; a test
+    split has the classes of its train split. Names that begin with a dot are ignored; every other file must be an
+    image. `decode.decode` decodes the files, and `cache` caches them.
 
     Raises UserError for a missing or empty folder, a single image, a link that leads out of the folder, a file that
     is no image (unless skipped), a test class without training images, and a split the folder does not have.
@@ -41,17 +39,7 @@ def load_folder(
             what = f"a class {unknown[0]}" if unknown[0] else "images outside every class"
             raise UserError(f"{root} holds {what}, and {train} does not")
         labels = [classes.index(_class_of(path)) for path in paths]
-    return load_files(
-        name,
-        split,
-        root,
-        paths,
-        labels,
-        classes,
-        image_size=image_size,
-        channels=channels,
-        skip_bad_images=skip_bad_images,
-    )
+    return load_files(name, split, root, paths, labels, classes, form)
 
 
 def load_files(
@@ -61,10 +49,7 @@ def load_files(
     paths: list[str],
     labels: list[int] | None,
     classes: tuple[str, ...],
-    *,
-    image_size: int | None,
-    channels: int | None,
-    skip_bad_images: bool,
+    form: Form,
 ) -> Images:
     """The given files below `root` as Images, through the cache; files left out lose their labels with them.
 
@@ -72,7 +57,7 @@ def load_files(
     """
     if not paths:
         raise UserError(f"{name}: there are no images in {root}")
-    pixels, bad = decoded(Request(root, tuple(paths), image_size, channels), skip_bad_images=skip_bad_images)
+    pixels, bad = decoded(Request(root, tuple(paths), form))
     if len(pixels) < 2:
         raise UserError(
             f"{name}: {root} holds {len(pixels)} readable image{'s' * (not len(pixels))}, at least 2 are needed"
@@ -84,7 +69,7 @@ def load_files(
 
 
 def find_files(root: Path, inside: Path) -> list[str]:
-    """All files below `root`, as sorted relative paths with forward slashes; names with a leading dot passed over.
+    """All files below `root`, as sorted relative paths with forward slashes; names with a leading dot are ignored.
 
     Raises UserError for links that lead out of `inside` or to a folder, broken links, and what is no regular file.
     """

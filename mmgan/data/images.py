@@ -76,27 +76,21 @@ def split_validation(images: Images, count: int, seed: int) -> tuple[Images, Ima
             f"a validation set of {count} images cannot be carved from the {len(images)} of {images.name}: "
             f"choose 1 to {len(images) - 1}"
         )
-    labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels.numpy()
-    chosen = stratified_choice(labels, count, numpy_stream(seed, "validation"))
-    held_out = np.zeros(len(images), bool)
-    held_out[chosen] = True
+    held_out = _drawn(images, count, seed, "validation")
     return _subset(images, ~held_out, images.split), _subset(images, held_out, "validation")
 
 
 def draw_images(images: Images, count: int, seed: int) -> Images:
-    """`count` of the images drawn by `seed`, in the original order; stratified as `split_validation` is.
+    """Draw `count` of the images by `seed`, in the original order; stratified as in `split_validation`.
 
-    Raises UserError for fewer than 1 or more than there are.
+    Raises UserError if `count` is not between 1 and the number of images.
     """
     if not 0 < count <= len(images):
         raise UserError(
             f"{count} images cannot be drawn from the {len(images)} of {images.name} ({images.split}): "
             f"choose 1 to {len(images)}"
         )
-    labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels.numpy()
-    kept = np.zeros(len(images), bool)
-    kept[stratified_choice(labels, count, numpy_stream(seed, "subset"))] = True
-    return _subset(images, kept, images.split)
+    return _subset(images, _drawn(images, count, seed, "subset"), images.split)
 
 
 def stratified_choice(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -108,6 +102,14 @@ def stratified_choice(labels: np.ndarray, count: int, rng: np.random.Generator) 
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     picks: np.ndarray = by_class[(2 * np.arange(count) + 1) * len(labels) // (2 * count)]
     return picks
+
+
+def _drawn(images: Images, count: int, seed: int, purpose: str) -> np.ndarray:
+    """True for `count` of the images, drawn by (seed, purpose)."""
+    labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels.numpy()
+    drawn = np.zeros(len(images), bool)
+    drawn[stratified_choice(labels, count, numpy_stream(seed, purpose))] = True
+    return drawn
 
 
 def _subset(images: Images, keep: np.ndarray, split: str) -> Images:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mmgan.data.files import Form
 from mmgan.data.image_folder import load_folder
 from mmgan.data.images import Images, make_images
 from mmgan.data.pixels import padded, resized, with_channels
@@ -41,26 +42,22 @@ def load_images(
         skip_bad_images: leave out files of a folder that are no readable images, and count them, instead of refusing.
 
     Raises:
-        UserError: unknown name or split, absent or damaged data, a size or number of channels that cannot be had.
+        UserError: unknown name or split, absent or damaged data, an impossible size or number of channels.
     """
     check_dataset_name(name)
     if image_size is not None and image_size < 1:
         raise UserError(f"image_size must be at least 1 pixel, not {image_size}")
     if channels not in (None, 1, 3):
         raise UserError(f"images can have 1 (grey) or 3 (RGB) channels, not {channels}")
-    splits = ("train", "test", "unlabeled") if name == "stl10" else ("train", "test")
-    root = Path(root)
+    form = Form(image_size, channels, skip_bad_images)
     if name.startswith("folder:"):
-        folder = Path(name.removeprefix("folder:")).expanduser()
-        return load_folder(
-            name, folder, split=split, image_size=image_size, channels=channels, skip_bad_images=skip_bad_images
-        )
+        return load_folder(name, Path(name.removeprefix("folder:")).expanduser(), split, form)
+    splits = ("train", "test", "unlabeled") if name == "stl10" else ("train", "test")
     if split not in splits:
         raise UserError(f'{name} has no split "{split}": choose {" or ".join(splits)}')
+    root = Path(root)
     if name == "tiny-imagenet":
-        return load_tiny_imagenet(
-            root, split=split, image_size=image_size, channels=channels, skip_bad_images=skip_bad_images
-        )
+        return load_tiny_imagenet(root, split, form)
     pixels, labels, classes = read_digits(split) if name == "digits" else read_torchvision(name, root, split, download)
     if name in ("mnist", "fashion-mnist") and image_size == 32:
         pixels = padded(pixels, 32)  # as is usual: strokes stay as sharp as they were written

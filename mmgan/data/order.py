@@ -12,11 +12,11 @@ from mmgan.errors import UserError
 class Order:
     """Epoch permutations laid end to end; step s takes positions [s * batch_size, (s + 1) * batch_size).
 
-    Position p is image perm(seed, epoch)[p mod n] of epoch p // n, so that every image comes exactly once an epoch
-    whatever the sizes: where the batch size does not divide n, a batch reaches over into the next epoch. Of each
-    batch, rank r takes the r-th contiguous slice. A pure function of (seed, purpose, step).
+    Position p is image perm(seed, epoch)[p mod n] of epoch p // n, so that one epoch visits every image exactly
+    once. If the batch size does not divide n, a batch reaches over into the next epoch. Rank r takes the r-th
+    contiguous slice of each batch. A pure function of (seed, purpose, step).
 
-    Raises UserError on sizes that cannot be met.
+    Raises UserError for sizes that do not fit.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """The published data sets, read from files in the layout that torchvision writes, and scikit-learn's digits."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmgan.data.files import Form
 from mmgan.data.image_folder import load_files
 from mmgan.data.images import Images, stratified_choice
 from mmgan.data.pixels import resized
@@ -17,21 +18,21 @@ from mmgan.errors import UserError
 
 Raw = tuple[Tensor, Tensor | None, tuple[str, ...]]  # pixels (n, c, h, w), labels, classes
 
-TORCHVISION = {  # name -> what torchvision puts under the data root
-    "mnist": "MNIST/raw",
-    "fashion-mnist": "FashionMNIST/raw",
-    "cifar10": "cifar-10-batches-py",
-    "cifar100": "cifar-100-python",
-    "svhn": "{split}_32x32.mat",
-    "stl10": "stl10_binary",
+TORCHVISION = {  # name -> torchvision's class, and what it puts under the data root
+    "mnist": ("MNIST", "MNIST/raw"),
+    "fashion-mnist": ("FashionMNIST", "FashionMNIST/raw"),
+    "cifar10": ("CIFAR10", "cifar-10-batches-py"),
+    "cifar100": ("CIFAR100", "cifar-100-python"),
+    "svhn": ("SVHN", "{split}_32x32.mat"),
+    "stl10": ("STL10", "stl10_binary"),
 }
 
 
 def read_digits(split: str) -> Raw:
-    """scikit-learn's 1,797 handwritten digits, brought from 8x8 to 16x16: 1,437 to train, 360 to test.
+    """scikit-learn's 1,797 handwritten digits, resized from 8x8 to 16x16: 1,437 to train, 360 to test.
 
     The data come without a split; this one is stratified and fixed. scikit-learn's file is read without importing
-    scikit-learn, which takes longer than the rest of a run's start but torch.
+    scikit-learn: the import takes longer than everything else at a run's start except torch.
     """
     package = find_spec("sklearn")
     assert package is not None  # a requirement of mmgan
@@ -49,15 +50,20 @@ def read_digits(split: str) -> Raw:
 def read_torchvision(name: str, root: Path, split: str, download: bool) -> Raw:
     """One of the sets in TORCHVISION, at its native size. With `download`, one process should be first.
 
-    Raises UserError if the files are absent, or are there and do not pass torchvision's checksums or cannot be read.
+    Raises UserError if the files are absent, fail torchvision's checksums, or cannot be read.
     """
-    where = root / TORCHVISION[name].format(split=split)
+    kind, place = TORCHVISION[name]
+    where = root / place.format(split=split)
     if not download and not where.exists():
         raise UserError(
             f"{name} was not found in {where}: put it there, name another folder with --data-root, or add --download"
         )
+    from torchvision import datasets  # imported where used: it takes two seconds
+
     try:
-        data = _constructor(name)(root, split, download)
+        # CIFAR's files are pickles, which can run code when read; torchvision checks their md5 before it opens them.
+        named = {"split": split} if kind in ("SVHN", "STL10") else {"train": split == "train"}
+        data = getattr(datasets, kind)(root, **named, download=download)
     except Exception as error:  # torchvision has no error of its own: RuntimeError, ValueError, AssertionError, ...
         reason = " ".join(str(error).split()) or type(error).__name__
         if download:
@@ -68,21 +74,6 @@ def read_torchvision(name: str, root: Path, split: str, download: bool) -> Raw:
             f"{name} in {where} is incomplete or damaged ({reason}): put the original files there, or add --download"
         ) from error
     return _raw(name, data, split)
-
-
-def _constructor(name: str) -> Callable[[Path, str, bool], Any]:
-    from torchvision import datasets  # imported where used: it takes two seconds
-
-    # CIFAR's files are pickles, which can run code when read; torchvision checks their md5 before it opens them.
-    constructors: dict[str, Callable[[Path, str, bool], Any]] = {
-        "mnist": lambda root, split, fetch: datasets.MNIST(root, split == "train", download=fetch),
-        "fashion-mnist": lambda root, split, fetch: datasets.FashionMNIST(root, split == "train", download=fetch),
-        "cifar10": lambda root, split, fetch: datasets.CIFAR10(root, split == "train", download=fetch),
-        "cifar100": lambda root, split, fetch: datasets.CIFAR100(root, split == "train", download=fetch),
-        "svhn": lambda root, split, fetch: datasets.SVHN(root, split, download=fetch),
-        "stl10": lambda root, split, fetch: datasets.STL10(root, split, download=fetch),
-    }
-    return constructors[name]
 
 
 def _raw(name: str, data: Any, split: str) -> Raw:
@@ -100,9 +91,7 @@ def _raw(name: str, data: Any, split: str) -> Raw:
     return pixels, labels, tuple("0123456789") if name == "svhn" else tuple(data.classes)
 
 
-def load_tiny_imagenet(
-    root: Path, *, split: str, image_size: int | None, channels: int | None, skip_bad_images: bool
-) -> Images:
+def load_tiny_imagenet(root: Path, split: str, form: Form) -> Images:
     """Tiny ImageNet in its own layout, 64x64 RGB; "test" is its validation folder, as its test labels are not public.
 
     Raises UserError if the folder is absent, or the annotations do not fit the files.
@@ -134,14 +123,6 @@ def load_tiny_imagenet(
             if not (train / path).is_file():
                 raise UserError(f"{annotations} names {path}, which is not in {train}")
     paths = sorted(images)
-    return load_files(
-        name,
-        split,
-        train,
-        paths,
-        [classes.index(images[path]) for path in paths],
-        classes,
-        image_size=image_size or 64,
-        channels=channels or 3,
-        skip_bad_images=skip_bad_images,
-    )
+    labels = [classes.index(images[path]) for path in paths]
+    form = replace(form, image_size=form.image_size or 64, channels=form.channels or 3)
+    return load_files(name, split, train, paths, labels, classes, form)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmgan.data import Batches, Images, LoaderBatches, make_batches, make_images, to_float, to_uint8
-from mmgan.data.augment import crop, dequantized, flip, noise_bytes
+from mmgan.data.augment import Augmentation, crop, dequantized, flip, noise_bytes
 from mmgan.data.order import Order
 from mmgan.draws import torch_stream
 from mmgan.errors import UserError
@@ -47,8 +47,8 @@ def test_epochs_seeds_and_purposes_have_their_own_permutations():
 @pytest.mark.parametrize("augmentation", [{}, EVERYTHING])
 def test_the_slices_of_all_ranks_are_the_batch_of_one_process(augmentation: dict):
     images = made()
-    whole = Batches(images, 12, seed=2, **augmentation)
-    parts = [Batches(images, 12, seed=2, rank=rank, world_size=3, **augmentation) for rank in range(3)]
+    whole = make_batches(images, 12, seed=2, **augmentation)
+    parts = [make_batches(images, 12, seed=2, rank=rank, world_size=3, **augmentation) for rank in range(3)]
     for step in (0, 3, 4, 5, 100):
         pixels, labels = whole.batch(step)
         slices = [part.batch(step) for part in parts]
@@ -58,24 +58,24 @@ def test_the_slices_of_all_ranks_are_the_batch_of_one_process(augmentation: dict
 
 def test_a_plain_batch_is_the_images_and_their_labels():
     images = made()
-    batches = Batches(images, 10, seed=0)
+    batches = make_batches(images, 10, seed=0)
     pixels, labels = batches.batch(7)
     index = batches.order.indices(7)
     assert torch.equal(pixels, to_float(images.pixels[index]))
     assert torch.equal(labels, images.labels[index])
-    assert Batches(make_images("made", "train", images.pixels), 10, seed=0).batch(0)[1] is None
+    assert make_batches(make_images("made", "train", images.pixels), 10, seed=0).batch(0)[1] is None
 
 
 def test_a_batch_may_be_larger_than_the_data_set():
-    labels = Batches(made(7), 21, seed=0).batch(1)[1]
+    labels = make_batches(made(7), 21, seed=0).batch(1)[1]
     assert sorted(labels.tolist()) == sorted(list(range(7)) * 3)
 
 
 def test_drawing_leaves_the_global_generators_alone():
     torch.manual_seed(1)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    Batches(made(), 10, seed=0, **EVERYTHING).batch(0)
-    LoaderBatches(made(), 10, seed=0, **EVERYTHING).batch(0)
+    make_batches(made(), 10, seed=0, **EVERYTHING).batch(0)
+    make_batches(made(), 10, seed=0, **EVERYTHING, memory_limit=0).batch(0)
     assert torch.equal(before[0], torch.get_rng_state())
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
@@ -96,7 +96,7 @@ def test_crops_and_flips_are_numpys_image_by_image():
 def test_flips_and_crops_are_drawn_evenly_and_anew_each_step():
     pixels = torch.zeros(1, 1, 5, 5, dtype=torch.uint8)
     pixels[..., 2, 1] = 255  # one lit pixel tells offset and mirroring
-    batches = Batches(make_images("dot", "train", pixels), 6000, seed=0, flip=True, crop_padding=1)
+    batches = make_batches(make_images("dot", "train", pixels), 6000, seed=0, flip=True, crop_padding=1)
     first, second = batches.batch(0)[0], batches.batch(1)[0]
     assert not torch.equal(first, second)
     share = (torch.cat([first, second]) > 0).float().mean(0)[0]
@@ -109,7 +109,7 @@ def test_flips_and_crops_are_drawn_evenly_and_anew_each_step():
 
 def test_dequantised_values_round_back_to_the_pixels_and_fill_the_levels():
     images = made(40, size=16)
-    batches = Batches(images, 40, seed=0, dequantize=True)
+    batches = make_batches(images, 40, seed=0, dequantize=True)
     values = batches.batch(0)[0]
     pixels = images.pixels[batches.order.indices(0)]
     assert torch.equal(to_uint8(values), pixels)
@@ -119,7 +119,7 @@ def test_dequantised_values_round_back_to_the_pixels_and_fill_the_levels():
     offsets = ((values + 1) * 127.5 - pixels)[inner]
     assert abs(float(offsets.mean())) < 0.01
     assert abs(float(offsets.std()) - 12**-0.5) < 0.01
-    alone = Batches(made(1), 4, seed=0, dequantize=True)  # the same four rows at every step
+    alone = make_batches(made(1), 4, seed=0, dequantize=True)  # the same four rows at every step
     assert not torch.equal(alone.batch(0)[0], alone.batch(1)[0])
 
 
@@ -137,7 +137,7 @@ def test_noise_takes_every_byte_alike():
 def test_the_loader_gives_the_batches_of_memory_bit_for_bit(rank: int, world: int):
     images = made()
     options = {"seed": 4, "rank": rank, "world_size": world, **EVERYTHING}
-    held, streamed = Batches(images, 8, **options), LoaderBatches(images, 8, **options)
+    held, streamed = make_batches(images, 8, **options), make_batches(images, 8, **options, memory_limit=0)
     for step in (0, 1, 2, 7, 8, 3):  # in turn, on across an epoch, and back
         for a, b in zip(held.batch(step), streamed.batch(step), strict=True):
             assert torch.equal(a, b)
@@ -147,7 +147,7 @@ def test_the_loader_starts_its_workers_once_for_steps_in_turn(monkeypatch: pytes
     starts = []
     read_from = LoaderBatches._read_from
     monkeypatch.setattr(LoaderBatches, "_read_from", lambda self, step: starts.append(step) or read_from(self, step))
-    batches = LoaderBatches(made(), 8, seed=0)
+    batches = make_batches(made(), 8, seed=0, memory_limit=0)
     for step in (0, 1, 2, 9, 10):
         batches.batch(step)
     assert starts == [0, 9]
@@ -158,15 +158,15 @@ def test_the_loader_takes_over_beyond_the_memory_limit():
     assert type(make_batches(images, 8, seed=0, memory_limit=9600)) is Batches
     assert type(make_batches(images, 8, seed=0, memory_limit=9599)) is LoaderBatches
     a = make_batches(images, 8, seed=1, rank=1, world_size=2, flip=True, crop_padding=1, dequantize=True, purpose="p")
-    b = Batches(images, 8, seed=1, rank=1, world_size=2, flip=True, crop_padding=1, dequantize=True, purpose="p")
+    b = Batches(images, Order(50, 8, seed=1, rank=1, world_size=2, purpose="p"), Augmentation(True, 1, True))
     assert torch.equal(a.batch(3)[0], b.batch(3)[0])
 
 
 def test_steps_of_an_epoch():
-    batches = Batches(made(50), 8, seed=0)
+    batches = make_batches(made(50), 8, seed=0)
     assert batches.steps_per_epoch == 7
     assert [batches.epoch_of(step) for step in (0, 6, 7, 12, 13)] == [0, 0, 1, 1, 2]
-    assert Batches(made(48), 8, seed=0).steps_per_epoch == 6
+    assert make_batches(made(48), 8, seed=0).steps_per_epoch == 6
 
 
 @pytest.mark.parametrize(
@@ -181,4 +181,4 @@ def test_steps_of_an_epoch():
 )
 def test_sizes_that_cannot_be_met_are_refused(change: dict, message: str):
     with pytest.raises(UserError, match=message):
-        Batches(**{"images": made(), "batch_size": 8, "seed": 0, **change})
+        make_batches(**{"images": made(), "batch_size": 8, "seed": 0, **change})
