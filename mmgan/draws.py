@@ -1,6 +1,6 @@
 """Every random draw is a pure function of (seed, purpose, rank, step).
 
-There is no hidden generator state: a run that resumes at step t needs t alone, and a task that draws more or less
+There is no hidden generator state: a run that resumes at step t needs only t, and a task that draws more or less
 (logging, scoring) cannot disturb another. `purpose` is a word that keeps the streams apart: "order", "latents", ...
 """
 
@@ -37,7 +37,7 @@ def torch_stream(
 
 @contextmanager
 def global_stream(seed: int, purpose: str, rank: int = 0, step: int = 0) -> Iterator[None]:
-    """Inside the block torch's global generators run the named stream; afterwards they are as they were before.
+    """Run the named stream on torch's global generators inside the block; afterwards restore their state.
 
     For code that takes no generator of its own: initialisation of weights, dropout. Of several GPUs only
     the current one is saved and restored: a process uses one.

@@ -1,4 +1,4 @@
-"""The exceptions that users see as a single line, and the hint that a line about an unknown name ends with."""
+"""The exceptions that users see as one line, and the hint at the end of a line about an unknown name."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,7 @@ from signal import Signals
 
 
 class UserError(ValueError):
-    """Something the user asked for cannot be done as asked.
+    """A request that cannot be fulfilled.
 
     The message is one line: what is wrong, and what would be right. The command line prints it without a traceback
     and exits with code 2. It is a ValueError, so that library users may catch it as one.
@@ -19,15 +19,15 @@ class TrainingFailed(RuntimeError):
 
 class StorageFailed(RuntimeError):
     """A file of the run could not be written: the disk is full, the folder is gone. One line that names the file; the
-    command line exits with code 1, and what was written before stands.
+    command line exits with code 1; files written earlier are kept.
     """
 
 
 class Stopped(Exception):
-    """A signal asked the run to stop, and it did so after a whole step. The command line exits with the signal's code.
+    """A signal asked the run to stop, and it stopped after a complete step. The command line exits with its code.
 
     Attributes:
-        signal: the one that was acted on.
+        signal: the signal that stopped the run.
     """
 
     def __init__(self, signal: Signals) -> None:

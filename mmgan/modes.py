@@ -1,4 +1,4 @@
-"""Measuring must not change what is measured."""
+"""Evaluation mode for a block, so that measuring does not change the network."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ from torch import nn
 
 @contextmanager
 def evaluation_mode(predict: object) -> Iterator[None]:
-    """Run the block with `predict`, if it is a module, in evaluation mode; then put each submodule back as it was.
+    """Run the block with `predict`, if it is a module, in evaluation mode; then restore each submodule's mode.
 
-    Modules are put back one by one: `train()` on the whole would thaw a BatchNorm that somebody froze. A callable that
-    is no module (such as a lambda around one) cannot be inspected; its author sets the mode.
+    Modes are restored one by one: `train()` on the whole module would unfreeze a frozen BatchNorm. For a callable that
+    is not a module (such as a lambda around one) the caller sets the mode.
     """
     modules = list(predict.modules()) if isinstance(predict, nn.Module) else []
     training = [module.training for module in modules]

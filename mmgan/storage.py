@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and say in one line what a disk refuses."""
+"""Write files completely or not at all, and report disk errors in one line."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from mmgan.errors import StorageFailed, UserError
 
 @contextmanager
 def storing(path: Path) -> Iterator[None]:
-    """Turn an error of the operating system into one line that names its file, or `path` where it names none.
+    """Turn an error of the operating system into one line that names its file, or else `path`.
 
     Raises:
         StorageFailed: for an OSError inside.
@@ -31,7 +31,7 @@ def write_flushed(path: Path, content: bytes) -> str:
     """Write a new file through to the disk.
 
     Returns:
-        The SHA-256 of the content, as it was meant to be written.
+        The SHA-256 of `content`.
     """
     with path.open("wb") as file:
         file.write(content)
@@ -41,10 +41,10 @@ def write_flushed(path: Path, content: bytes) -> str:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file next to it and rename that: a reader sees the old content or the new one, never a part.
+    """Write to a temporary file, then rename it: a reader sees the old or the new content, never a part.
 
     Raises:
-        StorageFailed: if it cannot be written; what stood there still stands.
+        StorageFailed: if it cannot be written; the old file is kept.
     """
     part = path.with_name(path.name + ".part")
     with storing(path):
@@ -58,7 +58,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make the names in a folder as durable as the files' contents."""
+    """Flush a folder's names to the disk, as files are flushed."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -67,7 +67,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def discard(part: Path) -> None:
-    """Remove an unfinished file, to give its room back, if the disk still lets us."""
+    """Remove an unfinished file to free its space, if the disk allows it."""
     try:
         part.unlink(missing_ok=True)
     except OSError:
@@ -83,10 +83,10 @@ def cache_folder() -> Path:
 
 @contextmanager
 def cached_file(path: Path) -> Iterator[Path]:
-    """Yield a new file's path; what the block writes there takes the place of `path` when the block ends.
+    """Yield the path of a new file, which replaces `path` when the block ends.
 
-    Several processes may write the same file at a time. The folder is made if it is missing. If the block fails,
-    nothing of its file is left.
+    Several processes may write the same file at the same time. A missing folder is made. If the block fails, its file
+    is removed.
 
     Raises:
         UserError: for an OSError, also one inside the block.
@@ -100,7 +100,7 @@ def cached_file(path: Path) -> Iterator[Path]:
 
 
 def check_cache(folder: Path) -> None:
-    """Make a folder of the cache, before any work is done whose result it should keep.
+    """Make a folder of the cache and test that it is writable, before the work whose result it will keep.
 
     Raises:
         UserError: if it cannot be written.

@@ -1,7 +1,7 @@
 """Measures of the paper, each a function of tensors, callables or numbers; nothing here knows a trainer.
 
 A classifier is a callable, images (N, C, H, W) in [-1, 1] -> logits (N, classes). Where it is an `nn.Module`, the
-measures run it in evaluation mode and put every module back into the mode it was in.
+measures run it in evaluation mode and then restore the mode of every module.
 
     accuracy      test error, top-k error, negative log-likelihood
     calibration   reliability curve, expected calibration error
@@ -9,7 +9,7 @@ measures run it in evaluation mode and put every module back into the mode it wa
     adversarial   FGSM, PGD, and the unbounded sanity check
     deformations  rotations, shears and zooms of Table 9
     spectra       singular values of representations, a class at a time and overall
-    activations   what a named layer yields
+    activations   the output of a named layer
     seeds         paired differences over seeds
     plots         PNGs of the above
     evaluate      all of it for one classifier

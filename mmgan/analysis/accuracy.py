@@ -11,8 +11,8 @@ from mmgan.errors import UserError
 def top_k_error_percent(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"], k: int = 5) -> float:
     """Share of rows, in percent, whose label is not among the k largest logits (Table 3 reports 100 minus this, k = 5).
 
-    Of equal logits the lower class counts as the larger, as argmax has it: a classifier that answers the same for all
-    classes is not rewarded with an error of 0.
+    Of equal logits the lower class counts as the larger, as in argmax: a classifier with the same logit for all classes
+    does not get an error of 0.
 
     Raises:
         UserError: if k is not in 1 .. classes, or for what `check_logits` refuses.

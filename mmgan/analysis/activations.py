@@ -1,4 +1,4 @@
-"""What a named layer yields."""
+"""The output of a named layer."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +16,7 @@ from mmgan.modes import evaluation_mode
 def activations(model: nn.Module, layer: str, batches: Iterable[Shaped[Tensor, "_ ..."]]) -> Float[Tensor, "m ..."]:
     """The output of one layer for all rows of all batches, joined, on the CPU, in the layer's own shape and dtype.
 
-    The model runs in evaluation mode without gradients and is left as it was found: its mode, buffers and hooks.
+    The model runs in evaluation mode without gradients and is left unchanged: its mode, buffers and hooks.
 
     Args:
         model: the network; not a compiled one, whose graph would not see the hook.

@@ -41,9 +41,7 @@ def fgsm(
     Raises:
         UserError: if epsilon is negative or not finite, images leave [-1, 1], or `predict` yields no gradient.
     """
-    check_distance("epsilon", epsilon)
-    check_images(images)
-    return _ascend(predict, images, labels, start=images, epsilon=epsilon, step_size=epsilon, steps=1)
+    return pgd(predict, images, labels, epsilon=epsilon, step_size=epsilon, steps=1)
 
 
 def pgd(
@@ -79,8 +77,6 @@ def pgd(
             yields no gradient.
     """
     check_distance("epsilon", epsilon)
-    check_distance("step_size", step_size)
-    _check_steps(steps)
     check_images(images)
     start = images
     if generator is not None:
@@ -101,20 +97,21 @@ def unbounded_pgd(
     """The sanity check of Appendix D: 200 steps of 0.01 with no bound, which should leave an accuracy near 0.
 
     A classifier that survives it has gradients that mislead, not robustness (Athalye et al. 2018). There is no
-    projection. The images stay valid: they are clamped to [0, 1], which takes nothing from the attack, since 200 x 0.01
-    crosses that range twice. The paper does not state its unit; here it is the pixel unit of [0, 1].
+    projection. The images stay valid: they are clamped to [0, 1], which does not weaken the attack, since 200 x
+    0.01 crosses that range twice. The paper does not state its unit; here it is the pixel unit of [0, 1].
 
     Arguments, result and errors are those of `pgd`.
     """
-    check_distance("step_size", step_size)
-    _check_steps(steps)
-    check_images(images)
     return _ascend(predict, images, labels, start=images, epsilon=math.inf, step_size=step_size, steps=steps)
 
 
 def _ascend(
     predict: Predict, images: Tensor, labels: Tensor, *, start: Tensor, epsilon: float, step_size: float, steps: int
 ) -> Tensor:
+    check_distance("step_size", step_size)
+    if steps < 1:
+        raise UserError(f"{steps} steps do not attack: choose 1 or more")
+    check_images(images)
     check_labels(labels, len(images))
     radius, step = PIXEL_SCALE * epsilon, PIXEL_SCALE * step_size
     with evaluation_mode(predict), torch.inference_mode(False), torch.enable_grad():
@@ -151,8 +148,3 @@ def check_distance(name: str, value: float) -> None:
     """Refuse, with a UserError, an epsilon or step that is negative or not finite."""
     if not (value >= 0 and math.isfinite(value)):
         raise UserError(f"{name} = {value} is no distance: choose 0 or more, in pixel units of [0, 1] (8/255 is usual)")
-
-
-def _check_steps(steps: int) -> None:
-    if steps < 1:
-        raise UserError(f"{steps} steps do not attack: choose 1 or more")

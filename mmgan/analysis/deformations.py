@@ -22,7 +22,7 @@ class Deformation:
     """One row of Table 9.
 
     Attributes:
-        kind: what is done.
+        kind: of the deformation.
         amount: "rotation", "shear": the angle is drawn from U(-amount, amount), in degrees, one draw an image.
             "zoom": side of the centred box that fills the new image, in percent of the old side; below 100 zooms in,
             above 100 zooms out. The same for all images and in both directions, so nothing is drawn.
@@ -49,20 +49,20 @@ def deform(
     first: int = 0,
     interpolation: Literal["bilinear", "nearest"] = "bilinear",
 ) -> Float[Tensor, "n c h w"]:
-    """Deform each image about its centre; what comes from outside the image is black, -1 in [-1, 1].
+    """Deform each image about its centre; outside the image everything is black, -1 in [-1, 1].
 
     Pixels are squares and the image's corners are its outer edges (align_corners=False): the centre of an even-sized
     image lies between its middle pixels, and bilinear interpolation fades into the black over one pixel at the border.
     Zooming out does not low-pass the image first. A rotation turns counter-clockwise for a positive angle. The paper
     does not say how an angle becomes a shear; here, as in the released code, output column x (from the centre) shows
-    input column x cos(angle), displaced by x sin(angle) rows, which stays finite beyond 90 degrees. Elsewhere the
-    paper's text is followed: the released code has nearest neighbour, and a zoom drawn for each side alone.
+    input column x cos(angle), displaced by x sin(angle) rows, which stays finite beyond 90 degrees. Otherwise
+    this follows the paper's text: the released code has nearest neighbour, and a zoom drawn separately for each side.
 
     Args:
         images: (N, C, H, W) in [-1, 1], on any device.
         deformation: an item of `TABLE_9`, or another.
-        seed: with the deformation and an image's index it determines that image's angle: a fixed test set.
-        first: index in the data set of images[0]; so batches of any size deform each image alike.
+        seed: determines each image's angle, with the deformation and the image's index: a fixed test set.
+        first: index of images[0] in the data set, so that the batch size does not change any image.
         interpolation: "bilinear" or "nearest".
 
     Raises:

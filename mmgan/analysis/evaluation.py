@@ -9,7 +9,7 @@ from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from mmgan.analysis.accuracy import error_percent, nll, top_k_error_percent
-from mmgan.analysis.adversarial import Predict, check_distance, fgsm, pgd, unbounded_pgd
+from mmgan.analysis.adversarial import Predict, check_distance, pgd, unbounded_pgd
 from mmgan.analysis.calibration import reliability_curve
 from mmgan.analysis.deformations import TABLE_9, Deformation, deform
 from mmgan.analysis.input_checks import check_images, check_labels
@@ -25,7 +25,7 @@ Change = Callable[[Tensor, Tensor, int], Tensor]  # images, labels and the index
 Measure = Literal["knn", "deformations", "attacks", "spectra"]
 
 MEASURES: tuple[Measure, ...] = get_args(Measure)
-"""What may be left out; error, NLL and calibration cost one pass and are always measured."""
+"""Optional measures; error, NLL and calibration cost one pass and are always measured."""
 
 
 def evaluate_classifier(
@@ -48,7 +48,7 @@ def evaluate_classifier(
     batch_size: int = 250,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measure one classifier on one test set; in one process, in batches.
+    """Measure one classifier on one test set, in one process and in batches.
 
     Test error, top-5 error and NLL (Tables 1 to 3), calibration, k nearest neighbours (Section 5.1), deformations
     (Table 9), FGSM on all images (Table 7), PGD and the unbounded check (Appendix D) on `attack_examples` of them, and
@@ -57,20 +57,20 @@ def evaluate_classifier(
 
     Args:
         predict: classifier, images (N, C, H, W) in [-1, 1] -> logits, that gradients flow through. A module is run in
-            evaluation mode and put back; any other callable has to be in that mode.
-        images: the test set, uint8 or float in [-1, 1], where `predict` wants them.
+            evaluation mode and restored; any other callable has to be in that mode.
+        images: the test set, uint8 or float in [-1, 1], on the device of `predict`.
         labels: their classes, on the same device.
-        measures: which of `MEASURES`; what is left out is not in the results either.
+        measures: which of `MEASURES`; the results hold only these.
         features: by layer's name, images -> representations (N, ...), for the singular values; see `activations`.
         bank: training images and labels for the nearest neighbours.
-        knn_layer: which of `features` they are measured on. Neighbours are left out if this and `bank` are.
+        knn_layer: the layer in `features` for the neighbours; without this and `bank` they are not measured.
         k: number of neighbours.
         bins: bins of the reliability curve.
         epsilons: radii of FGSM and PGD (7 steps of a quarter of it), in pixel units of [0, 1].
-        attack_examples: how many images the attacks of many steps take: a draw by seed.
+        attack_examples: number of images for the attacks of many steps, drawn by seed.
         deformations: by name; `TABLE_9` are all of the paper's.
         interpolation: of the deformations, "bilinear" or "nearest".
-        spectrum_examples: how many images the singular values take: a draw by seed.
+        spectrum_examples: number of images for the singular values, drawn by seed.
         center: see `mmgan.analysis.spectra`.
         batch_size: images at a time. No result depends on it but for rounding.
         seed: of the draws.
@@ -163,22 +163,22 @@ def _deformed(deformation: Deformation, seed: int, interpolation: Literal["bilin
     return lambda x, _, first: deform(x, deformation, seed=seed, first=first, interpolation=interpolation)
 
 
-def _attacked(attack: Callable[..., Tensor], predict: Predict, **settings: float) -> Change:
-    return lambda x, y, _: attack(predict, x, y, **settings)
-
-
 def _attacks(
     predict: Predict, epsilons: tuple[float, ...], everything: tuple[Tensor, Tensor], few: tuple[Tensor, Tensor]
 ) -> Iterator[tuple[dict[str, Any], tuple[Tensor, Tensor], Change]]:
-    """What each attack is, on what it runs, and how."""
+    """The settings of each attack, its images and labels, and the attack."""
+
+    def one(name: str, attack: Callable[..., Tensor], **settings: float) -> tuple[dict[str, Any], Change]:
+        return {"attack": name, "epsilon": None} | settings, lambda x, y, _: attack(predict, x, y, **settings)
+
     for epsilon in epsilons:
-        about = {"attack": "fgsm", "epsilon": epsilon, "step_size": epsilon, "steps": 1}
-        yield about, everything, _attacked(fgsm, predict, epsilon=epsilon)
+        about, change = one("fgsm", pgd, epsilon=epsilon, step_size=epsilon, steps=1)
+        yield about, everything, change
     for epsilon in epsilons:
-        settings = {"epsilon": epsilon, "step_size": epsilon / 4, "steps": 7}
-        yield {"attack": "pgd"} | settings, few, _attacked(pgd, predict, **settings)
-    settings = {"step_size": 0.01, "steps": 200}
-    yield {"attack": "unbounded-pgd", "epsilon": None} | settings, few, _attacked(unbounded_pgd, predict, **settings)
+        about, change = one("pgd", pgd, epsilon=epsilon, step_size=epsilon / 4, steps=7)
+        yield about, few, change
+    about, change = one("unbounded-pgd", unbounded_pgd, step_size=0.01, steps=200)
+    yield about, few, change
 
 
 def _choose(n: int, count: int, seed: int, purpose: str) -> Tensor:
@@ -210,7 +210,7 @@ def _spectra(h: Tensor, labels: Tensor, center: bool) -> dict[str, Any]:
 
 
 def format_table(results: Mapping[str, Any]) -> str:
-    """What `evaluate_classifier` returned, as lines for a terminal: measure, value, and what it rests on."""
+    """The results of `evaluate_classifier` as lines for a terminal: measure, value, and how it was measured."""
     rows = [
         ("test error", f"{results['test_error_percent']:.2f} %", f"{results['examples']} images"),
         ("NLL", f"{results['nll']:.4f}", "nats"),

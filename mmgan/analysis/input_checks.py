@@ -1,4 +1,4 @@
-"""Inputs that the measures refuse, since they would give a wrong number.
+"""Refuse inputs for which the measures would give a wrong number.
 
 The arguments are annotated as plain tensors, because these functions check their shapes.
 """
@@ -10,7 +10,7 @@ from mmgan.errors import UserError
 
 
 def check_images(images: Tensor) -> None:
-    """Refuse what is not a batch (N, C, H, W) of float images in [-1, 1].
+    """Refuse anything but a batch (N, C, H, W) of float images in [-1, 1].
 
     Raises:
         UserError: for another dtype, shape or range; NaN counts as out of range.
@@ -39,7 +39,7 @@ def check_labels(labels: Tensor, rows: int, classes: int | None = None) -> None:
 
 
 def check_logits(logits: Tensor, labels: Tensor) -> None:
-    """Refuse logits and labels of which no honest error or likelihood can be computed.
+    """Refuse logits and labels that give no valid error or likelihood.
 
     Raises:
         UserError: for other shapes, NaN or infinite logits, or what `check_labels` refuses.

@@ -21,10 +21,10 @@ def knn_error_percent(
     """Error, in percent, of a k-nearest-neighbour classifier on features (Section 5.1).
 
     The paper names neither k, nor the layer, nor the distance: here it is the Euclidean distance, in float64, and each
-    of the k neighbours has one vote. Ties are settled, not drawn: of equally near neighbours the earlier in the bank
-    counts; of classes with equally many votes the lower label wins. (Equal is what float64 finds equal: exactly so for
-    features of small whole numbers, and else within the rounding of a scalar product.) scikit-learn's
-    KNeighborsClassifier leaves open which of equally near neighbours votes, and differs on sets with many ties.
+    of the k neighbours has one vote. Ties are resolved by fixed rules: of equally near neighbours the earlier in the
+    bank counts; of classes with equally many votes the lower label wins. (Equality is that of float64: exact for
+    features of small whole numbers, otherwise within the rounding of a scalar product.) scikit-learn's
+    KNeighborsClassifier does not define which of equally near neighbours votes, and differs on sets with many ties.
 
     Args:
         bank: features of the training images, (M, D).

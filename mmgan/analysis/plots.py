@@ -1,4 +1,4 @@
-"""PNGs of the measures, sized to be read in a README column; small files, no display needed."""
+"""PNGs of the measures: small files, readable in a README column, drawn without a display."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

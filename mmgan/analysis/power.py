@@ -1,6 +1,7 @@
-"""How many paired seeds a comparison needs, before it is made: power of the t test behind `paired_difference`."""
+"""The number of paired seeds that a comparison needs: power of the t test behind `paired_difference`."""
 
 import math
+from bisect import bisect_left
 
 import numpy as np
 from scipy import optimize, stats
@@ -12,7 +13,7 @@ QUANTILES = 4000
 
 
 def power(effect: float, sd: float, n: int, confidence: float = 0.95) -> float:
-    """The probability that the interval of n paired differences leaves 0 out, if their mean is `effect`.
+    """The probability that the interval of n paired differences excludes 0, if their mean is `effect`.
 
     Args:
         effect: mean difference.
@@ -29,24 +30,17 @@ def power(effect: float, sd: float, n: int, confidence: float = 0.95) -> float:
 
 
 def pairs_needed(effect: float, sd: float, wanted: float = 0.8, confidence: float = 0.95) -> int:
-    """The smallest number of pairs with which `effect` is seen with probability `wanted`.
+    """The smallest number of pairs that show `effect` with probability `wanted`.
 
     Raises:
         UserError: for an effect of 0 or a deviation that is not above 0, or if more than 100,000 pairs were needed.
     """
     if not (abs(effect) > 0 and sd > 0):
         raise UserError(f"no number of seeds shows an effect of {effect} at a deviation of {sd}: both must be above 0")
-    low, high = 1, 2
-    while power(effect, sd, high, confidence) < wanted:
-        if high > MOST_PAIRS:
-            raise UserError(
-                f"an effect of {effect} at a deviation of {sd} needs more than {MOST_PAIRS:,} pairs of seeds"
-            )
-        low, high = high, 2 * high
-    while high - low > 1:  # power grows with n
-        middle = (low + high) // 2
-        low, high = (low, middle) if power(effect, sd, middle, confidence) >= wanted else (middle, high)
-    return high
+    if power(effect, sd, MOST_PAIRS, confidence) < wanted:
+        raise UserError(f"an effect of {effect} at a deviation of {sd} needs more than {MOST_PAIRS:,} pairs of seeds")
+    counts = range(2, MOST_PAIRS + 1)  # power grows with n
+    return counts[bisect_left(counts, wanted, key=lambda n: power(effect, sd, n, confidence))]
 
 
 def detectable_effect(sd: float, n: int, wanted: float = 0.8, confidence: float = 0.95) -> float:

@@ -1,6 +1,6 @@
-"""Augmentation of a whole batch in a few tensor operations, drawn for the global batch and cut by rank.
+"""Augmentation of a whole batch in a few tensor operations, drawn for the global batch and sliced by rank.
 
-Drawing for the global batch makes the slices of P processes, joined, the batch of one process, bit for bit.
+Because the draws are for the global batch, the slices of P processes joined are the batch of one process, bit for bit.
 """
 
 import math
@@ -51,17 +51,17 @@ class Augmentation:
 
 
 def flip(pixels: UInt8[Tensor, "b c h w"], mirrored: Bool[Tensor, " b"]) -> UInt8[Tensor, "b c h w"]:
-    """Left and right exchanged in the images where `mirrored`."""
+    """Swap left and right in the images marked by `mirrored`."""
     both = torch.cat([pixels, pixels.flip(-1)])  # (2b, c, h, w)
     image = torch.arange(len(pixels), device=pixels.device)
     return both.index_select(0, image + len(pixels) * mirrored)  # (b, c, h, w)
 
 
 def crop(pixels: UInt8[Tensor, "b c h w"], corners: Int64[Tensor, "2 b"], padding: int) -> UInt8[Tensor, "b c h w"]:
-    """Each image cut at its own (top, left) = corners[:, i] out of itself padded with black, at its own size."""
+    """Pad each image with black, then crop it at its own (top, left) = corners[:, i] to its own size."""
     count, channels, height, width = pixels.shape
     padded = F.pad(pixels, (padding,) * 4)  # (b, c, h + 2p, w + 2p)
-    # Every run of `width` bytes, wherever it begins, is a row of this overlapping view.
+    # Every run of `width` bytes, from any start, is a row of this overlapping view.
     runs = padded.as_strided((padded.numel() - width + 1, width), (1, 1))
     plane = torch.arange(count * channels, device=pixels.device).view(count, channels, 1)
     row = corners[0].view(count, 1, 1) + torch.arange(height, device=pixels.device)  # (b, 1, h)
@@ -70,7 +70,7 @@ def crop(pixels: UInt8[Tensor, "b c h w"], corners: Int64[Tensor, "2 b"], paddin
 
 
 def noise_bytes(shape: tuple[int, ...], generator: torch.Generator) -> UInt8[Tensor, "..."]:
-    """Uniform random bytes, eight from a draw."""
+    """Uniform random bytes, eight from each draw."""
     count = math.prod(shape)
     words = torch.empty(-(-count // 8), dtype=torch.int64, device=generator.device)
     return words.random_(-(2**63), None, generator=generator).view(torch.uint8)[:count].view(shape)

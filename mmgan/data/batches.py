@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Iterator
+from itertools import count
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -88,7 +89,7 @@ class LoaderBatches(Batches):
         loader = DataLoader(
             _Rows(self.pixels),
             batch_size=None,  # the sampler hands over whole batches
-            sampler=_Steps(self.order, step),
+            sampler=map(self.order.indices, count(step)),
             num_workers=self.WORKERS,
             prefetch_factor=4,
             pin_memory=self.device.type == "cuda",
@@ -106,18 +107,6 @@ class _Rows(Dataset[Tensor]):
 
     def __getitem__(self, index: Int64[Tensor, " b"]) -> UInt8[Tensor, "b c h w"]:
         return self.pixels.index_select(0, index)
-
-
-class _Steps:
-    def __init__(self, order: Order, start: int) -> None:
-        self.order = order
-        self.start = start
-
-    def __iter__(self) -> Iterator[Tensor]:
-        step = self.start
-        while True:
-            yield self.order.indices(step)
-            step += 1
 
 
 def make_batches(

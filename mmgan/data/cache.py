@@ -1,12 +1,12 @@
 """Image files decoded once: all pixels in one uint8 file, keyed by the contents of the files they came from.
 
-An entry is `<key>.u8` (the pixels, NCHW) and `<key>.json`; `files.key_of` makes the key. An entry is made again if
-its pixels no longer have the digest in the JSON.
+An entry is `<key>.u8` (the pixels, NCHW) and `<key>.json`: their shape, their digest, and the relative path of each
+file left out with the reason. `files.key_of` makes the key. An entry is made again if its pixels no longer have the
+digest in the JSON.
 """
 
 import json
 import math
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +20,6 @@ from mmgan.data.files import Request, in_threads, key_of, look
 from mmgan.data.images import digest_of
 from mmgan.errors import UserError
 from mmgan.storage import cache_folder, cached_file
-
-
-@dataclass(frozen=True)
-class Entry:
-    """The JSON file that describes a file of pixels."""
-
-    shape: tuple[int, ...]
-    digest: str  # of the pixels alone
-    bad: dict[str, str]  # relative path of each file left out -> why it could not be read
 
 
 def decoded(request: Request) -> tuple[UInt8[Tensor, "n c h w"], dict[str, str]]:
@@ -54,11 +45,11 @@ def decoded(request: Request) -> tuple[UInt8[Tensor, "n c h w"], dict[str, str]]
 
 def _read(folder: Path, key: str) -> tuple[Tensor, dict[str, str]] | None:
     try:
-        entry = Entry(**json.loads((folder / f"{key}.json").read_text()))
-        pixels = _mapped(folder / f"{key}.u8", tuple(entry.shape))
-    except (OSError, ValueError, TypeError):
+        entry = json.loads((folder / f"{key}.json").read_text())
+        pixels = _mapped(folder / f"{key}.u8", tuple(entry["shape"]))
+        return (pixels, entry["bad"]) if digest_of(pixels, None) == entry["digest"] else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    return (pixels, entry.bad) if digest_of(pixels, None) == entry.digest else None
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> UInt8[Tensor, "n c h w"]:
@@ -96,7 +87,7 @@ def _write(folder: Path, key: str, request: Request, before: tuple[str, float]) 
         raise UserError(f"files in {request.root} changed while they were read: run this again when they are at rest")
     pixels = _mapped(folder / f"{key}.u8", (len(request.paths) - len(bad), *shape))
     with cached_file(folder / f"{key}.json") as part:
-        part.write_text(json.dumps(asdict(Entry(tuple(pixels.shape), digest_of(pixels, None), bad))))
+        part.write_text(json.dumps({"shape": tuple(pixels.shape), "digest": digest_of(pixels, None), "bad": bad}))
 
 
 def _native(request: Request) -> tuple[int, int]:

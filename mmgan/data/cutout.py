@@ -1,4 +1,4 @@
-"""Cutout (DeVries and Taylor, arXiv 1708.04552), one of the regularisers that Section 5.1 compares with."""
+"""Cutout (DeVries and Taylor, arXiv 1708.04552), one of the regularisers in Section 5.1's comparison."""
 
 import torch
 from jaxtyping import Float
@@ -10,10 +10,10 @@ from mmgan.draws import numpy_stream
 def cutout(
     images: Float[Tensor, "b c h w"], side: int, *, seed: int, step: int, rank: int = 0, world_size: int = 1
 ) -> Float[Tensor, "b c h w"]:
-    """The images with a square of mid-grey (0 in [-1, 1]) in each.
+    """Put a square of mid-grey (0 in [-1, 1]) into each image.
 
-    A square's centre is any pixel, so that parts of it may lie outside, as in the authors' code. Drawn for the whole
-    batch of all processes and cut by rank, so that any number of processes puts the same squares.
+    A square's centre is any pixel, so that parts of it may lie outside, as in the authors' code. The squares are drawn
+    for the whole batch of all processes and sliced by rank, so that they do not depend on the number of processes.
 
     Args:
         images: this process's slice of the batch, in [-1, 1].

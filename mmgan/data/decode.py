@@ -25,7 +25,7 @@ def decode(data: bytes, image_size: int | None, channels: int) -> np.ndarray:
     Transparency is composited on white; 16-bit greys are scaled to 8 bits; colour becomes grey by ITU-R 601 luma. The
     centred square of the shorter side is resized to `image_size` (antialiased bilinear); None keeps size and shape.
 
-    Raises whatever Pillow raises on what it cannot read, and ValueError for pixels with no known range.
+    Raises Pillow's own errors for unreadable data, and ValueError for pixels with no known range.
     """
     image = _eight_bit(ImageOps.exif_transpose(open_image(data)))
     if image.has_transparency_data:

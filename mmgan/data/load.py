@@ -38,8 +38,8 @@ def load_images(
             32 are padded with black; everything else is resized with antialiased bilinear interpolation (images of a
             folder by their shorter side, and cut to the centred square).
         channels: 1 or 3, None for the files' own. Grey becomes RGB by repetition, RGB grey by ITU-R 601 luma.
-        download: fetch what is absent through torchvision. With several processes, let one be first.
-        skip_bad_images: leave out files of a folder that are no readable images, and count them, instead of refusing.
+        download: fetch missing data through torchvision. With several processes, let one finish first.
+        skip_bad_images: skip and count unreadable files in a folder instead of raising an error.
 
     Raises:
         UserError: unknown name or split, absent or damaged data, an impossible size or number of channels.
@@ -60,5 +60,5 @@ def load_images(
         return load_tiny_imagenet(root, split, form)
     pixels, labels, classes = read_digits(split) if name == "digits" else read_torchvision(name, root, split, download)
     if name in ("mnist", "fashion-mnist") and image_size == 32:
-        pixels = padded(pixels, 32)  # as is usual: strokes stay as sharp as they were written
+        pixels = padded(pixels, 32)  # as usual: strokes keep their sharpness
     return make_images(name, split, resized(with_channels(pixels, channels), image_size), labels, classes)

@@ -28,7 +28,7 @@ def to_uint8(values: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
 
 
 def with_channels(pixels: UInt8[Tensor, "n c h w"], channels: int | None) -> UInt8[Tensor, "n d h w"]:
-    """Grey to RGB by repetition, RGB to grey by ITU-R 601 luma (Pillow's integer weights); None leaves them."""
+    """Grey to RGB by repetition, RGB to grey by ITU-R 601 luma (Pillow's integer weights); None keeps the channels."""
     if channels in (None, pixels.shape[1]):
         return pixels
     if channels == 3:
@@ -39,7 +39,7 @@ def with_channels(pixels: UInt8[Tensor, "n c h w"], channels: int | None) -> UIn
 
 
 def resized(pixels: UInt8[Tensor, "n c h w"], size: int | None) -> UInt8[Tensor, "n c s s"]:
-    """Square images brought to size x size by antialiased bilinear interpolation; None leaves them."""
+    """Resize square images to size x size by antialiased bilinear interpolation; None keeps their size."""
     if size in (None, pixels.shape[-1]):
         return pixels
     # torchvision's resize calls the same, but importing it takes two seconds.
@@ -48,7 +48,7 @@ def resized(pixels: UInt8[Tensor, "n c h w"], size: int | None) -> UInt8[Tensor,
 
 
 def padded(pixels: UInt8[Tensor, "n c h w"], size: int) -> UInt8[Tensor, "n c s s"]:
-    """Square images centred on a black ground of size x size."""
+    """Centre square images on a black background of size x size."""
     before = (size - pixels.shape[-1]) // 2
     after = size - pixels.shape[-1] - before
     return F.pad(pixels, (before, after, before, after))

@@ -1,4 +1,4 @@
-"""All experiments by name. Free of torch, so that --help and a wrong name do not wait for it."""
+"""All experiments by name. Does not import torch, so that --help and errors in names are fast."""
 
 from collections.abc import Callable
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""What a run came to, on one page to open and in one table to compare."""
+"""A run's results: one page to read, and one table to compare runs."""
 
 from mmgan.report.page import write_report
 from mmgan.report.run_table import compare

@@ -1,4 +1,4 @@
-"""Which curves a run is shown by."""
+"""The curves that show a run."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,12 @@ GAN_PANELS = (
 def loss_chart(record: Record) -> bytes | None:
     """Losses by step as PNG; None before the first step."""
     rows = record.metrics
-    if record.is_classifier:
-        panels = [Panel("training loss", {"loss": _column(rows, "loss")})]
-    else:
-        panels = [
-            Panel(ylabel, {text: _column(rows, name) for name, text in names.items()}) for ylabel, names in GAN_PANELS
-        ]
-    panels = [Panel(panel.ylabel, _known(panel.series)) for panel in panels]
-    panels = [panel for panel in panels if panel.series]
+    drawn = (("training loss", {"loss": "loss"}),) if record.is_classifier else GAN_PANELS
+    panels = []
+    for ylabel, names in drawn:
+        series = {text: _column(rows, name) for name, text in names.items()}
+        if known := {text: values for text, values in series.items() if any(map(math.isfinite, values))}:
+            panels.append(Panel(ylabel, known))
     return loss_curves([row["step"] for row in rows], panels, record.step_unit) if panels else None
 
 
@@ -39,7 +37,7 @@ def validation_chart(record: Record) -> bytes | None:
 
 
 def score_chart(record: Record) -> bytes | None:
-    """FID and IS by step as PNG; None unless two scores or more were computed as the last one was."""
+    """FID and IS by step as PNG; None unless at least two scores were computed in the same way as the last one."""
     entries = comparable_history(record)
     if len(entries) < 2:
         return None
@@ -52,7 +50,7 @@ def score_chart(record: Record) -> bytes | None:
 
 
 def comparable_history(record: Record) -> list[Mapping[str, Any]]:
-    """The scores of the run that were computed as the last one was, those of a non-finite generator left out."""
+    """The run's scores that were computed in the same way as the last one, without those of a non-finite generator."""
     history = record.scores.get("history", [])
     if not history:
         return []
@@ -63,13 +61,8 @@ def comparable_history(record: Record) -> list[Mapping[str, Any]]:
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
     """One value a row; NaN where a row lacks it, and for the mixed rows' loss where nothing was mixed."""
-    return [
-        math.nan
-        if name not in row or (name == "loss_d_mixed" and set(row.get("layers", [])) == {"none"})
-        else row[name]
-        for row in rows
-    ]
 
+    def is_missing(row: Mapping[str, Any]) -> bool:
+        return name not in row or (name == "loss_d_mixed" and set(row.get("layers", [])) == {"none"})
 
-def _known(series: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
-    return {name: values for name, values in series.items() if any(math.isfinite(value) for value in values)}
+    return [math.nan if is_missing(row) else row[name] for row in rows]

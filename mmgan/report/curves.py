@@ -1,9 +1,9 @@
-"""Curves over training as PNG, drawn without a display or any state of matplotlib's."""
+"""Curves over training as PNG, drawn without a display and without matplotlib's global state."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,31 +19,25 @@ Floats = npt.NDArray[np.float64]
 COLOURS = ("#1f6fb2", "#d55e00", "#1b9e77", "#7b5ea7", "#b8327a")
 DOTS_PER_INCH = 130
 WINDOWS = 50
-"""Smoothing windows that the length of a run is cut into."""
+"""Number of smoothing windows in a run."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes.
+    """One pair of axes."""
 
-    Attributes:
-        ylabel: with the unit.
-        series: values by name, one a step; NaN where there is none.
-        spread: deviations by the same names, drawn as error bars.
-    """
-
-    ylabel: str
-    series: Mapping[str, Sequence[float]]
-    spread: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    ylabel: str  # with the unit
+    series: Mapping[str, Sequence[float]]  # values by name, one per step; NaN for a missing value
+    spread: Mapping[str, Sequence[float]] = field(default_factory=dict)  # deviations by the same names: error bars
 
 
 def smoothing_window(count: int) -> int:
-    """Points that are averaged: an odd number, about a fiftieth of all."""
+    """The number of points to average: odd, about a fiftieth of all."""
     return 2 * (count // (2 * WINDOWS)) + 1
 
 
 def moving_mean(values: Floats, window: int) -> Floats:
-    """Mean over the `window` points around each one, fewer at the ends; NaN counts as no point.
+    """Mean over the `window` points around each point, fewer at the ends; NaN is skipped.
 
     Args:
         values: (n,).
@@ -61,7 +55,7 @@ def moving_mean(values: Floats, window: int) -> Floats:
 
 
 def loss_curves(steps: Sequence[int], panels: Sequence[Panel], xlabel: str) -> bytes:
-    """Side by side: every value faintly, and its moving mean over it. The axes may cut single outliers off."""
+    """Side by side: every value faintly, with its moving mean on top. The axes may cut off single outliers."""
     figure, axes = _axes(panels, xlabel)
     window = smoothing_window(len(steps))
     colours = cycle(COLOURS)
@@ -86,17 +80,8 @@ def point_curves(steps: Sequence[int], panels: Sequence[Panel], xlabel: str) -> 
     colours = cycle(COLOURS)
     for ax, panel in zip(axes, panels, strict=True):
         for name, values in panel.series.items():
-            colour = next(colours)
-            ax.errorbar(
-                steps,
-                values,
-                yerr=panel.spread.get(name),
-                color=colour,
-                marker="o",
-                markersize=4,
-                capsize=3,
-                label=name,
-            )
+            style: dict[str, Any] = {"color": next(colours), "marker": "o", "markersize": 4, "capsize": 3}
+            ax.errorbar(steps, values, yerr=panel.spread.get(name), label=name, **style)
         if len(panel.series) > 1:
             _legend(ax)
     return png_bytes(figure, DOTS_PER_INCH)
@@ -122,5 +107,5 @@ def _axes(panels: Sequence[Panel], xlabel: str) -> tuple["Figure", "list[Axes]"]
 
 
 def _legend(ax: "Axes") -> None:
-    """Above the axes, where it hides no curve."""
+    """A legend above the axes, where it hides no curve."""
     ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.2, fontsize=9)

@@ -1,4 +1,4 @@
-"""Reading the entries of scores.json: what was measured, how sure it is, and with what it was judged."""
+"""Read the entries of scores.json: the measures, their uncertainty, and how they were judged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,22 +9,14 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Metric:
-    """One number of an entry.
+    """One number of an entry."""
 
-    Attributes:
-        name: as the field writes it, with its unit where it has one.
-        group, key: where it stands in the entry.
-        digits: after the point.
-        better: where better values lie, as an arrow.
-        spread: key of its deviation within one scoring, or None.
-    """
-
-    name: str
-    group: str
-    key: str
-    digits: int
-    better: str
-    spread: str | None = None
+    name: str  # the usual one, with its unit if it has one
+    group: str  # the entry's key under which the number is found ...
+    key: str  # ... by this key
+    digits: int  # after the point
+    better: str  # an arrow to the better values
+    spread: str | None = None  # key of its deviation within one scoring
 
     def value(self, entry: Mapping[str, Any]) -> float | None:
         """The value; None if it could not be computed."""
@@ -58,13 +50,13 @@ METRICS = (IS, FID, KID, FD_INFINITE, PRECISION, RECALL, DENSITY, COVERAGE, MMD,
 
 
 def metrics_of(entry: Mapping[str, Any]) -> list[Metric]:
-    """The metrics that an entry holds, whether or not they could be computed."""
+    """The metrics in an entry, including those that could not be computed."""
     known = [metric for metric in METRICS if metric.key in entry.get(metric.group, {})]
     return [*_class_scores(entry), *known]
 
 
 def _class_scores(entry: Mapping[str, Any]) -> list[Metric]:
-    """The class score of an extractor other than the Inception, which bears the extractor's name."""
+    """The class score of any extractor except Inception; its key has the extractor's name."""
     keys = [key for key in entry.get("scores", {}) if key.startswith("class_score:") and key.endswith("_mean")]
     return [Metric("class score", "scores", key, 3, "↑", f"{key.removesuffix('_mean')}_std") for key in keys]
 
@@ -81,7 +73,7 @@ def extractor_text(entry: Mapping[str, Any]) -> str:
 
 
 def real_text(entry: Mapping[str, Any]) -> str:
-    """The real images that an entry was computed with."""
+    """The real images behind an entry."""
     if is_generated(entry):
         real = entry["real"]
         return f"{real['name']} ({real['split']}, {real['images']:,} images)"
@@ -89,14 +81,10 @@ def real_text(entry: Mapping[str, Any]) -> str:
 
 
 def judge_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What two entries must share before their values may be averaged, by names for readers."""
+    """What two entries must have in common before their values may be averaged, by readable name."""
     common = {"step": entry.get("step"), "changes under way": "; ".join(entry.get("changed", [])) or "none"}
     if not is_generated(entry):
-        return {
-            "test images": real_text(entry),
-            "digest of the test images": entry["data"]["digest"],
-            **common,
-        }
+        return {"test images": real_text(entry), "digest of the test images": entry["data"]["digest"]} | common
     extractor, real = entry["extractor"], entry["real"]
     return {
         "extractor": extractor["name"],

@@ -1,4 +1,4 @@
-"""Sample grids, small enough to lie in a page."""
+"""Sample grids, small enough to embed in a page."""
 
 import io
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from mmgan.errors import UserError
 Item = TypeVar("Item")
 
 STRIP = 6
-"""Earlier grids shown at most."""
+"""The most earlier grids to show."""
 
 LARGEST = 400_000
-"""Bytes of a PNG that is put into the page as it lies."""
+"""Size in bytes up to which a PNG is embedded unchanged."""
 
 
 def evenly_spaced(items: Sequence[Item], most: int) -> list[Item]:
-    """At most that many of the items, the first and the last among them, evenly spaced and in order."""
+    """At most `most` of the items, evenly spaced and in order, including the first and the last."""
     if len(items) <= most:
         return list(items)
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]

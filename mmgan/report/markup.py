@@ -1,8 +1,8 @@
-"""HTML with everything escaped but what is marked as HTML already."""
+"""HTML in which everything is escaped except what is marked as HTML already."""
 
 import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class Html(str):
@@ -10,6 +10,7 @@ class Html(str):
 
 
 def escape(text: str) -> Html:
+    """The text as HTML."""
     return text if isinstance(text, Html) else Html(html.escape(text))
 
 
@@ -32,9 +33,29 @@ def _cell(text: str) -> Html:
 
 
 def picture(data: bytes, mime: str, alt: str, class_: str = "") -> Html:
-    """An image that lies in the page itself."""
+    """An image embedded in the page."""
     source = f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
     return Html(f'<img src="{source}" alt="{html.escape(alt)}" class="{html.escape(class_)}">')
+
+
+def section(title: str, *content: str) -> Html:
+    """A heading and what follows it."""
+    return Html(tag("h2", title) + "".join(escape(part) for part in content))
+
+
+def note(text: str) -> Html:
+    """A paragraph in a quiet colour."""
+    return tag("p", text, class_="quiet")
+
+
+def figure(image: Html, caption: str) -> Html:
+    """An image above its caption."""
+    return tag("figure", image, tag("figcaption", caption))
+
+
+def definitions(values: Mapping[str, str], class_: str) -> Html:
+    """A list of names and values."""
+    return tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in values.items()), class_=class_)
 
 
 STYLE = Html("""
@@ -71,7 +92,7 @@ pre { background: #f5f7f9; padding: .7rem .9rem; border-radius: 4px; white-space
 
 
 def document(title: str, body: Sequence[Html]) -> Html:
-    """A whole page that needs nothing from elsewhere."""
+    """A whole, self-contained page."""
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width">{tag("title", title)}'
     return Html(
         f'<!DOCTYPE html>\n<html lang="en">\n<head>{head}<style>{STYLE}</style></head>\n<body>\n'

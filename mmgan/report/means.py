@@ -1,4 +1,4 @@
-"""Means over seeds, and the reasons for which there is none."""
+"""Means over seeds, and the reasons why there is none."""
 
 import json
 import statistics
@@ -14,7 +14,7 @@ WITHOUT_EFFECT = {
     *("allow_changed", "stop_deadline"),
     *("checkpoint_every", "keep_checkpoints", "sample_every", "score_every"),
 }
-"""Settings that runs to be averaged may differ in."""
+"""Settings that may differ between runs that are averaged."""
 
 HOW_SCORED = {
     *("score_samples", "real_split", "is_splits", "precision_recall", "density_coverage", "fd_infinite", "mmd"),
@@ -24,7 +24,7 @@ HOW_SCORED = {
 
 
 def means_over_seeds(records: Sequence[Record]) -> list[str]:
-    """For each set of runs that share all but the seed: mean ± sample deviation (n - 1), or why there is none."""
+    """For each set of runs that differ only in the seed: mean ± sample deviation (n - 1), or why there is none."""
     ordered = sorted(records, key=_setting)
     groups = [list(group) for _, group in groupby(ordered, key=_setting)]
     groups.sort(key=lambda group: min(records.index(record) for record in group))
@@ -32,7 +32,7 @@ def means_over_seeds(records: Sequence[Record]) -> list[str]:
 
 
 def _setting(record: Record) -> str:
-    """What decides a run's result, the seed aside."""
+    """Every setting that decides a run's result, except the seed."""
     apart = WITHOUT_EFFECT if record.is_classifier else WITHOUT_EFFECT | HOW_SCORED
     return json.dumps({k: v for k, v in record.config.items() if k not in apart}, sort_keys=True, default=str)
 
@@ -47,8 +47,8 @@ def _line(group: Sequence[Record]) -> str:
     if fault:
         return f"{what}: no mean over {names}: {fault}"
     parts = []
-    for metric in metrics_of(_last(record)):
-        values = [value for record in group if (value := metric.value(_last(record))) is not None]
+    for metric in metrics_of(record.judged):
+        values = [value for record in group if (value := metric.value(record.judged)) is not None]
         parts.append(f"{metric.name} {metric.text(statistics.fmean(values), statistics.stdev(values))}")
     return f"{what}: {', '.join(parts)}  (mean ± sd, n = {len(group)}, seeds {', '.join(map(str, seeds))})"
 
@@ -62,11 +62,11 @@ def _fault(group: Sequence[Record], seeds: Sequence[int]) -> str | None:
             return f"{record.folder.path} has no scores ({record.last['reason']})"
     if len(set(seeds)) < len(seeds):
         return f"they do not have {len(seeds)} different seeds ({', '.join(map(str, seeds))})"
-    return judged_differently([_last(record) for record in group])
+    return judged_differently([record.judged for record in group])
 
 
 def judged_differently(entries: Sequence[Mapping[str, Any]], apart: Collection[str] = ()) -> str | None:
-    """Why the values of these entries of scores.json must not be put together, or None.
+    """Why the values of these entries of scores.json must not be combined, or None.
 
     Args:
         entries: one or more.
@@ -80,8 +80,3 @@ def judged_differently(entries: Sequence[Mapping[str, Any]], apart: Collection[s
     if any(metrics_of(entry) != metrics_of(entries[0]) for entry in entries):
         return "they were scored by different measures"
     return None
-
-
-def _last(record: Record) -> Mapping[str, Any]:
-    assert record.last is not None
-    return record.last

@@ -1,4 +1,4 @@
-"""report.html: a run on one page that needs nothing from elsewhere."""
+"""report.html: a run on one self-contained page."""
 
 import shlex
 from collections import Counter
@@ -8,7 +8,7 @@ from mmgan.report.charts import loss_chart, score_chart, validation_chart
 from mmgan.report.curves import smoothing_window
 from mmgan.report.entries import MISSING, plain_text
 from mmgan.report.grids import STRIP, evenly_spaced, small_grid, whole_grid
-from mmgan.report.markup import Html, document, picture, table, tag
+from mmgan.report.markup import Html, definitions, document, figure, note, picture, section, table, tag
 from mmgan.report.record import Record, read_record
 from mmgan.report.score_table import provenance, score_section
 from mmgan.runs.folder import RunFolder
@@ -16,10 +16,10 @@ from mmgan.storage import write_atomically
 
 
 def write_report(folder: RunFolder) -> Path:
-    """Write the run's report.html, whole or not at all, from what its folder holds.
+    """Write the run's report.html, whole or not at all, from the run folder.
 
-    The page is self-contained: pictures lie in it, it has no script, and it asks no network. Whatever is not there yet
-    (scores, samples) is said to be missing.
+    The page is self-contained: it embeds its pictures, has no script and loads nothing from the network. It says what
+    is still missing (scores, samples).
 
     Returns:
         Its path.
@@ -66,60 +66,43 @@ def _heading(record: Record, title: str) -> Html:
         "trained": done,
         "images seen": f"{record.metrics[-1].get('images', 0):,}" if record.metrics else "0",
     }
-    items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
-    return Html(tag("h1", title) + tag("dl", *items, class_="facts"))
+    return Html(tag("h1", title) + definitions(facts, "facts"))
 
 
 def _losses(record: Record) -> Html:
     chart, validation = loss_chart(record), validation_chart(record)
     if chart is None:
-        return Html(tag("h2", "Losses") + tag("p", "No step has been noted yet.", class_="quiet"))
+        return section("Losses", note("No step has been noted yet."))
     window = smoothing_window(len(record.metrics))
-    note = f"Faint: every step. Strong: mean over {window} steps around. Single outliers may lie beyond the axes."
+    caption = f"Faint: every step. Strong: mean over {window} steps around. Single outliers may lie beyond the axes."
     skipped = sum("non_finite" in row for row in record.metrics)
     if skipped:
-        note += f" {skipped:,} steps were skipped: a loss or gradient was not finite."
-    parts = [tag("h2", "Losses"), _figure(chart, "losses by step", note)]
+        caption += f" {skipped:,} steps were skipped: a loss or gradient was not finite."
+    parts = [figure(picture(chart, "image/png", "losses by step", "chart"), caption)]
     if validation is not None:
-        parts.append(_figure(validation, "validation by epoch", "On the validation images."))
-    return Html("".join(parts))
-
-
-def _figure(png: bytes, alt: str, caption: str) -> Html:
-    return tag("figure", picture(png, "image/png", alt, "chart"), tag("figcaption", caption))
+        drawn = picture(validation, "image/png", "validation by epoch", "chart")
+        parts.append(figure(drawn, "On the validation images."))
+    return section("Losses", *parts)
 
 
 def _samples(record: Record) -> Html:
     if record.is_classifier:
         return Html("")
     if not record.grids:
-        return Html(tag("h2", "Samples") + tag("p", "No sample grid has been written yet.", class_="quiet"))
+        return section("Samples", note("No sample grid has been written yet."))
     *earlier, newest = record.grids
     file = f"samples/{record.grids[newest].name}"
     caption = f"Generator step {newest:,}; every grid is made from the same latents. The file: {file}"
-    parts = [
-        tag("h2", "Samples"),
-        tag(
-            "figure",
-            picture(*whole_grid(record.grids[newest]), f"samples at step {newest}", "grid"),
-            tag("figcaption", caption),
-        ),
-    ]
+    largest = figure(picture(*whole_grid(record.grids[newest]), f"samples at step {newest}", "grid"), caption)
     strip = [
-        tag(
-            "figure",
-            picture(*small_grid(record.grids[step]), f"samples at step {step}"),
-            tag("figcaption", f"step {step:,}"),
-        )
+        figure(picture(*small_grid(record.grids[step]), f"samples at step {step}"), f"step {step:,}")
         for step in evenly_spaced(earlier, STRIP)
     ]
-    if strip:
-        parts.append(tag("div", *strip, class_="strip"))
-    return Html("".join(parts))
+    return section("Samples", largest, tag("div", *strip, class_="strip") if strip else "")
 
 
 def _layers(record: Record) -> Html:
-    """How often each layer was the one that rows were mixed at."""
+    """How often rows were mixed at each layer."""
     counts = Counter(str(layer) for row in record.metrics for layer in row.get("layers", []))
     total = counts.total()
     if not total or not record.layers:
@@ -131,45 +114,36 @@ def _layers(record: Record) -> Html:
             f"layer {name}" if name != "pixel" else name,
             f"{counts[name]:,}",
             f"{100 * counts[name] / max(mixed, 1):.1f} %",
-            _bar(counts[name] / max(mixed, 1)),
+            tag("span", class_="bar", style=f"width:{12 * counts[name] / max(mixed, 1):.2f}rem"),
         ]
         for name in record.layers
     ]
     expected = f"{100 / len(record.layers):.1f} %"
-    note = f"Of {mixed:,} {unit} that mixed rows. All layers are equally likely: {expected} is expected of each."
+    below = f"Of {mixed:,} {unit} that mixed rows. All layers are equally likely: {expected} is expected of each."
     if counts["none"]:
-        note += f" {counts['none']:,} {unit} mixed nothing (--mix-start, --mix-every)."
-    return Html(tag("h2", "Mixing layers") + table(["layer", unit, "share", ""], rows) + tag("p", note, class_="quiet"))
-
-
-def _bar(share: float) -> Html:
-    return tag("span", class_="bar", style=f"width:{12 * share:.2f}rem")
+        below += f" {counts['none']:,} {unit} mixed nothing (--mix-start, --mix-every)."
+    return section("Mixing layers", table(["layer", unit, "share", ""], rows), note(below))
 
 
 def _commands(record: Record) -> Html:
     path = str(record.folder.path)
-    train = "mmgan train-classifier" if record.is_classifier else "mmgan train-gan"
+    train = ["mmgan", "train-classifier" if record.is_classifier else "train-gan"]
     lines = []
     if not record.is_finished:
-        lines.append(("go on from the newest checkpoint", [*train.split(), "--resume", "--out", path]))
+        lines.append(("go on from the newest checkpoint", [*train, "--resume", "--out", path]))
     if record.is_classifier:
         lines.append(("every measure of the paper, on the test set", ["mmgan", "evaluate", path]))
     else:
         lines.append(("score", ["mmgan", "score", path]))
-    seed = int(record.config.get("seed", 0)) + 1
-    again = [
-        "--config",
-        str(record.folder.config_file),
-        "--seed",
-        str(seed),
-        "--out",
-        f"{path.removesuffix(f'-seed{seed - 1}')}-seed{seed}",
-    ]
-    lines.append(("the same with another seed", [*train.split(), *again]))
+    seed = int(record.config.get("seed", 0))
+    settings: dict[str, object] = {"config": record.folder.config_file, "seed": seed + 1}
+    settings["out"] = f"{path.removesuffix(f'-seed{seed}')}-seed{seed + 1}"
+    again = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    lines.append(("the same with another seed", [*train, *again]))
     text = "\n\n".join(f"# {what}\n{shlex.join(words)}" for what, words in lines)
-    return Html(tag("h2", "What to do with it") + tag("pre", text))
+    return section("What to do with it", tag("pre", text))
 
 
 def _settings(record: Record) -> Html:
-    items = [tag("div", tag("dt", str(name)), tag("dd", plain_text(v))) for name, v in record.config.items()]
-    return Html(tag("h2", "Configuration") + tag("dl", *items, class_="settings"))
+    values = {str(name): plain_text(value) for name, value in record.config.items()}
+    return section("Configuration", definitions(values, "settings"))

@@ -1,4 +1,4 @@
-"""What a run folder says about its run."""
+"""A run as its folder describes it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +12,13 @@ from mmgan.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class Record:
-    """A run as its folder describes it.
-
-    Attributes:
-        folder: where it lies.
-        config: the flat settings of config.yaml.
-        metrics: the rows of metrics.jsonl, oldest first.
-        scores: what scores.json holds, or nothing.
-        grids: sample grids by step, oldest first.
-    """
+    """A run as its folder describes it."""
 
     folder: RunFolder
-    config: Mapping[str, Any]
-    metrics: list[dict[str, Any]]
-    scores: Mapping[str, Any]
-    grids: dict[int, Path]
+    config: Mapping[str, Any]  # the flat settings of config.yaml
+    metrics: list[dict[str, Any]]  # the rows of metrics.jsonl, oldest first
+    scores: Mapping[str, Any]  # the content of scores.json, or empty
+    grids: dict[int, Path]  # sample grids by step, oldest first
 
     @property
     def is_classifier(self) -> bool:
@@ -38,18 +30,24 @@ class Record:
 
     @property
     def last(self) -> Mapping[str, Any] | None:
-        """The last scores, or None where there are none."""
+        """The last scores, or None if there are none."""
         last: Mapping[str, Any] | None = self.scores.get("last")
         return last
 
     @property
+    def judged(self) -> Mapping[str, Any]:
+        """The last scores of a run that has some."""
+        assert self.last is not None
+        return self.last
+
+    @property
     def layers(self) -> list[str]:
-        """The layers that rows are mixed at; none for the baseline."""
+        """The layers at which rows are mixed; none for the baseline."""
         return [name for name in str(self.config.get("mix", "none")).split(",") if name != "none"]
 
     @property
     def step(self) -> int:
-        """Steps done, as far as metrics.jsonl tells."""
+        """Steps done, according to metrics.jsonl."""
         return int(self.metrics[-1]["step"]) if self.metrics else 0
 
     @property
@@ -58,12 +56,12 @@ class Record:
 
     @property
     def is_finished(self) -> bool:
-        """Whether there is nothing to resume; a classifier is tested in the end and then alone."""
+        """Whether there is nothing to resume; a classifier is tested only at the end."""
         return bool(self.scores) if self.is_classifier else self.step >= int(self.config.get("steps", 0))
 
 
 def read_record(folder: RunFolder) -> Record:
-    """Read what is there; a run that has only begun lacks metrics, samples and scores.
+    """Read a run's files; a run that has only begun lacks metrics, samples and scores.
 
     Raises:
         UserError: if the folder is not a run's, or a file in it is damaged.
@@ -78,6 +76,6 @@ def read_record(folder: RunFolder) -> Record:
     for entry in (scores.get("last"), scores.get("best"), *scores.get("history", [])):
         if entry is not None and not (isinstance(entry, Mapping) and metrics_of(entry)):
             raise UserError(
-                f"{folder.scores_file} holds no scores that this version of mmgan knows: score the run anew"
+                f"{folder.scores_file} holds no scores that this version of mmgan knows: score the run again"
             )
     return Record(folder, config, metrics, scores, grids)

@@ -9,10 +9,10 @@ from mmgan.runs.folder import RunFolder
 
 
 def compare(folders: Sequence[RunFolder]) -> str:
-    """One line a run with its last scores, what they were judged with, and mean ± deviation over seeds.
+    """One line per run with its last scores and their judge, and mean ± deviation over seeds.
 
-    Runs are averaged if they share every setting that decides the result but the seed, and were scored alike: with
-    one extractor, real split, number of samples and step. Why others were not is said.
+    Runs are averaged if they share every setting that decides the result except the seed, and were scored alike: with
+    one extractor, real split, number of samples and step. For other runs a line says why not.
 
     Raises:
         UserError: if a folder is not a run's, or a file in it is damaged.
@@ -30,7 +30,7 @@ def compare(folders: Sequence[RunFolder]) -> str:
 
 
 def _table(records: Sequence[Record], judges: list[str]) -> str:
-    """The runs of one trainer; judges that are not in the list yet are added to it."""
+    """The runs of one trainer; new judges are added to the list."""
     metrics = list(dict.fromkeys(m for record in records if record.last for m in metrics_of(record.last)))
     last = "tested on" if records[0].is_classifier else "extractor"
     rows = [["run", "data", "layers", "alpha", "seed", "steps", *(metric.name for metric in metrics), last]]
@@ -53,12 +53,11 @@ def _table(records: Sequence[Record], judges: list[str]) -> str:
 
 
 def _judge_mark(record: Record, judges: list[str]) -> str:
-    """The extractor's name or the test data's, and the number of the note that says the rest."""
+    """The name of the extractor or of the test data, and the number of the note on the judge."""
     if record.last is None:
         return "not scored"
-    judge = judge_text(record.last)
+    last, judge = record.last, judge_text(record.last)
     if judge not in judges:
         judges.append(judge)
-    mark = f"[{judges.index(judge) + 1}]"
-    last = record.last
-    return f"{last['extractor']['name'] if is_generated(last) else last['data']['name']} {mark}"
+    name = last["extractor"]["name"] if is_generated(last) else last["data"]["name"]
+    return f"{name} [{judges.index(judge) + 1}]"

@@ -6,6 +6,7 @@ from typing import Any
 from mmgan.report.charts import comparable_history
 from mmgan.report.entries import (
     MISSING,
+    Metric,
     extractor_text,
     is_generated,
     metrics_of,
@@ -13,7 +14,7 @@ from mmgan.report.entries import (
     plain_text,
     real_text,
 )
-from mmgan.report.markup import Html, picture, table, tag
+from mmgan.report.markup import Html, figure, note, picture, section, table, tag
 from mmgan.report.record import Record
 
 Entries = Mapping[str, Mapping[str, Any]]
@@ -23,21 +24,21 @@ def score_section(record: Record, chart: bytes | None) -> Html:
     """The table of last and best, its notes, and the chart of scores by step where there is one."""
     entries = _entries(record)
     if not entries:
-        return Html(tag("h2", "Scores") + tag("p", "This run has not been scored.", class_="quiet"))
-    parts = [tag("h2", "Scores"), _results(entries) if record.is_classifier else _scores(entries)]
+        return section("Scores", note("This run has not been scored."))
+    parts = [_results(entries) if record.is_classifier else _scores(entries)]
     parts += [tag("p", warning, class_="warning") for warning in _warnings(entries)]
-    parts.append(tag("p", _how_to_read(record, entries), class_="quiet"))
+    parts.append(note(_how_to_read(record, entries)))
     if chart is not None:
         left_out = len(record.scores.get("history", [])) - len(comparable_history(record))
         caption = "Scores by step; bars: deviation over the IS splits."
         if left_out:
             caption += f" Left out: {left_out} that could not be computed or were computed otherwise."
-        parts.append(tag("figure", picture(chart, "image/png", "scores by step", "chart"), tag("figcaption", caption)))
-    return Html("".join(parts))
+        parts.append(figure(picture(chart, "image/png", "scores by step", "chart"), caption))
+    return section("Scores", *parts)
 
 
 def provenance(record: Record) -> Html:
-    """Versions and device, as they were noted with the last scores."""
+    """Versions and device from the last scores."""
     last = record.last
     if last is None:
         return Html("")
@@ -51,7 +52,7 @@ def provenance(record: Record) -> Html:
         }
     else:
         facts["test images"] = f"{real_text(last)}, digest {last['data']['digest']}"
-    return Html(tag("h2", "Versions and device of the last scores") + table(["what", "value"], list(facts.items())))
+    return section("Versions and device of the last scores", table(["what", "value"], list(facts.items())))
 
 
 def _entries(record: Record) -> Entries:
@@ -66,25 +67,27 @@ def _entries(record: Record) -> Entries:
 
 def _scores(entries: Entries) -> Html:
     metrics = list(dict.fromkeys(metric for entry in entries.values() for metric in metrics_of(entry)))
-    head = ["", "step", *(f"{metric.name} {metric.better}" for metric in metrics), "samples", "against", "extractor"]
     rows = []
     for name, entry in entries.items():
         values = [metric.text(metric.value(entry), metric.deviation(entry)) for metric in metrics]
         step = f"{entry['step']:,}" if entry["step"] is not None else MISSING
         rows.append([name, step, *values, f"{entry['samples']:,}", real_text(entry), extractor_text(entry)])
-    return table(head, rows, "scores")
+    return table(["", "step", *map(_head, metrics), "samples", "against", "extractor"], rows, "scores")
 
 
 def _results(entries: Entries) -> Html:
     metrics = metrics_of(next(iter(entries.values())))
-    head = ["", "epoch", *(f"{metric.name} {metric.better}" for metric in metrics), "tested on", "validation"]
     rows = []
     for name, entry in entries.items():
         values = [metric.text(metric.value(entry)) for metric in metrics]
         validation = entry.get("validation")
         seen = f"error {validation['error_percent']:.2f} %, NLL {validation['nll']:.4f}" if validation else MISSING
         rows.append([name, str(entry["epoch"]), *values, real_text(entry), seen])
-    return table(head, rows, "scores")
+    return table(["", "epoch", *map(_head, metrics), "tested on", "validation"], rows, "scores")
+
+
+def _head(metric: Metric) -> str:
+    return f"{metric.name} {metric.better}"
 
 
 def _warnings(entries: Entries) -> list[str]:

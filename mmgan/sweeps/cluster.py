@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,15 +11,15 @@ from typing import Any, Literal
 
 from mmgan.errors import UserError
 from mmgan.sweeps.definition import Run
-from mmgan.sweeps.local import command, cores, environment
+from mmgan.sweeps.local import command, cores, environment, start_process
 
 Cluster = Literal["slurm", "local"]
 WEEK = 7 * 24 * 60
-"""Minutes that a job of the local executor may take; it wants a limit."""
+"""Time limit in minutes for jobs of the local executor, which needs one."""
 
 
 class ClusterRuns:
-    """Hands runs to SLURM as one array, or to submitit's local executor, which is there to try the same path.
+    """Submits runs to SLURM as one array, or to submitit's local executor, which tests the same path.
 
     Args:
         cluster: "slurm" or "local".
@@ -51,7 +50,7 @@ class ClusterRuns:
         self.at_a_time = jobs if self._is_local else 10**6  # SLURM itself counts
 
     def start(self, runs: Sequence[tuple[Run, bool]]) -> "list[ClusterRun]":
-        """Hand these (run, whether to resume) over."""
+        """Submit these (run, whether to resume)."""
         batch: AbstractContextManager[Any] = nullcontext() if self._is_local else self._executor.batch()  # an array
         with batch:
             jobs = [
@@ -63,28 +62,17 @@ class ClusterRuns:
 
 @dataclass(frozen=True)
 class Job:
-    """What a job does: the run's command, with its log where local runs have it.
-
-    Attributes:
-        words: the command.
-        log: added to with `resume`, else written anew.
-        resume: whether the run goes on from its checkpoint.
-        threads: for OMP_NUM_THREADS where neither the user nor SLURM says.
-    """
+    """A job: the run's command, with the same log file as a local run."""
 
     words: tuple[str, ...]
-    log: Path
-    resume: bool
-    threads: int
+    log: Path  # appended to with `resume`, else written from the start
+    resume: bool  # whether the run continues from its checkpoint
+    threads: int  # OMP_NUM_THREADS unless the user or SLURM sets it
 
     def __call__(self) -> int:
-        """The run's exit code. SIGTERM is passed on, and so is submitit's notice that the time is over."""
+        """Run the command and return its exit code. SIGTERM is passed on, also submitit's when time is up."""
         variables = environment(int(os.environ.get("SLURM_CPUS_PER_TASK", self.threads)))
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab" if self.resume else "wb") as log:
-            process = subprocess.Popen(
-                self.words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=variables
-            )
+        process = start_process(self.words, self.log, self.resume, variables)
 
         def pass_on(number: int, frame: FrameType | None) -> None:
             process.send_signal(signal.SIGTERM)
@@ -99,7 +87,7 @@ class Job:
 
 
 class ClusterRun:
-    """A run that was handed over."""
+    """A submitted run."""
 
     def __init__(self, job: Any, run: Run, is_local: bool) -> None:
         self._job = job
@@ -111,7 +99,7 @@ class ClusterRun:
         """Its exit code, or None while it waits or runs. Errors outside the run itself are added to its log."""
         if not self._job.done():
             if self._asked and self._is_local:
-                self.stop()  # again: a job that only begins lets the first one pass
+                self.stop()  # again: a job that has only begun ignores the first one
             return None
         error = self._job.exception()
         if error is None:
@@ -123,7 +111,7 @@ class ClusterRun:
         return 1
 
     def stop(self) -> None:
-        """Ask it to keep a checkpoint and end."""
+        """Ask it to save a checkpoint and end."""
         self._asked = True
         if self._is_local:  # its own way to cancel leaves a second; its job's name is the process's number
             os.kill(int(self._job.job_id), signal.SIGTERM)

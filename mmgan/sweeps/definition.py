@@ -1,4 +1,4 @@
-"""What a sweep is, and the command and settings of each of its runs."""
+"""The definition of a sweep, and the command and settings of each of its runs."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,33 +19,24 @@ COMMANDS: Mapping[str, str] = {"gan": "train-gan", "classifier": "train-classifi
 CONFIGS: Mapping[str, type[Any]] = {"gan": GanConfig, "classifier": ClassifierConfig}
 
 OWN = ("seed", "out", "resume", "overwrite", "allow_changed", "dry_run")
-"""Settings that a sweep gives each of its runs itself."""
+"""Settings that the sweep itself sets for each run."""
 
 
 @dataclass(frozen=True)
 class Sweep:
     """Runs of one trainer: every arm with every seed.
 
-    Attributes:
-        trainer: "gan" or "classifier".
-        config: the file that all runs start from; None: the trainer's embedded default.
-        settings: over the config, for all runs, named as in config files.
-        seeds: of the runs; arms share them, so that they can be compared seed by seed.
-        arms: an arm's name -> its settings over all others.
-        baseline: the arm that the others are compared with, or None.
-        folder: where the runs go, as <arm>/seed<k>, and the summary.
-
     Raises:
         UserError: if there is nothing to run, or two runs would share a folder.
     """
 
     trainer: TrainerName
-    config: str | None
-    settings: Settings
-    seeds: tuple[int, ...]
-    arms: Mapping[str, Settings]
-    baseline: str | None
-    folder: Path
+    config: str | None  # the file that all runs start from; None: the trainer's embedded default
+    settings: Settings  # these override the file, for all runs; named as in config files
+    seeds: tuple[int, ...]  # arms share them, so that they can be compared seed by seed
+    arms: Mapping[str, Settings]  # an arm's name -> settings that override all others
+    baseline: str | None  # the arm that the others are compared with
+    folder: Path  # for the runs, as <arm>/seed<k>, and the summary
 
     def __post_init__(self) -> None:
         if self.trainer not in COMMANDS:
@@ -64,23 +55,14 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a sweep.
-
-    Attributes:
-        arm: its name.
-        seed: of all draws.
-        folder: the run's.
-        log: the file with the output of the run.
-        words: what follows `mmgan`, but for what to do with a run that is there already.
-        config: all settings, flat.
-    """
+    """One run of a sweep."""
 
     arm: str
-    seed: int
+    seed: int  # of all draws
     folder: RunFolder
-    log: Path
-    words: tuple[str, ...]
-    config: Settings
+    log: Path  # the file with the run's output
+    words: tuple[str, ...]  # the command after `mmgan`, without --resume or --overwrite
+    config: Settings  # all settings, flat
 
     @property
     def name(self) -> str:
@@ -88,7 +70,7 @@ class Run:
 
 
 def list_runs(sweep: Sweep) -> list[Run]:
-    """All runs, the arms' first seeds first: a sweep that is cut short has as many whole sets of arms as it can.
+    """All runs, ordered by seed: a sweep that is cut short has as many complete sets of arms as possible.
 
     Raises:
         UserError: if the trainer refuses the settings of an arm, or two arms are the same.
@@ -124,7 +106,7 @@ def path_name(arm: str) -> str:
 
 
 def word(value: Any) -> str:
-    """A setting as a flag takes it: null, true, false, lists with commas."""
+    """A setting as the value of a flag: null, true, false, lists with commas."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -147,7 +129,7 @@ def check_names(trainer: str, settings: Settings) -> None:
 
 
 def _words(sweep: Sweep, settings: Settings) -> list[str]:
-    """The flags of a run, its seed and folder apart."""
+    """The flags of a run, without its seed and folder."""
     check_names(sweep.trainer, settings)
     hints = _hints(sweep.trainer)
     words = ["--config", sweep.config or f"configs/{sweep.trainer}/digits.yaml"]

@@ -1,5 +1,7 @@
 """A sweep's summary as a picture."""
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -15,7 +17,7 @@ def draw_summary(summary: Summary) -> bytes:
     """One panel a metric: each arm's seeds, its dot and 95 % interval, and the baseline's mean as a dotted line; PNG.
 
     With a baseline the interval is that of the paired difference, drawn from the baseline's mean: an arm whose interval
-    crosses the line is not told apart from it. Without one, it is Student's interval of the arm's mean.
+    crosses the line cannot be told apart from the baseline. Without a baseline it is Student's interval of the mean.
     """
     metrics = [m for m in summary.metrics if any(line.values for line in summary.lines if line.metric == m)]
     arms = list(summary.values)
@@ -39,15 +41,8 @@ def _panel(ax: Axes, lines: list[Line], baseline: str | None) -> None:
         ax.axvline(reference, color="0.3", linestyle=":", linewidth=1.5, zorder=1)
     for row, line in enumerate(lines):
         if line.mean is None:
-            ax.annotate(
-                "no scores",
-                (0.5, row),
-                xycoords=("axes fraction", "data"),
-                ha="center",
-                va="center",
-                backgroundcolor="white",
-                fontsize=8,
-            )
+            style: dict[str, Any] = {"ha": "center", "va": "center", "backgroundcolor": "white", "fontsize": 8}
+            ax.annotate("no scores", (0.5, row), xycoords=("axes fraction", "data"), **style)
             continue
         ax.plot(list(line.values.values()), [row] * len(line.values), "o", color="0.75", markersize=3.5, zorder=2)
         at, low, high = _interval(line, reference)
@@ -63,7 +58,7 @@ def _panel(ax: Axes, lines: list[Line], baseline: str | None) -> None:
 
 
 def _interval(line: Line, reference: float | None) -> tuple[float, float | None, float | None]:
-    """Where the dot lies, and the ends of the bar, if there is one."""
+    """The position of the dot, and the ends of the bar if there is one."""
     mean, d = line.mean or 0.0, line.difference
     if reference is not None:
         return (mean, None, None) if d is None else (reference + d.mean, reference + d.low, reference + d.high)

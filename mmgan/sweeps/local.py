@@ -5,29 +5,45 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from mmgan.storage import storing
 from mmgan.sweeps.definition import Run
 
 GRACE = 10.0
-"""Seconds beyond a run's --stop-deadline after which one that was asked to stop is killed."""
+"""Seconds after a run's --stop-deadline until a run that was asked to stop is killed."""
 
 
 def command(run: Run, *, resume: bool) -> list[str]:
     """The run's whole command: resume from its checkpoint, or overwrite the run."""
-    if resume:
-        return [sys.executable, "-m", "mmgan", *run.words, "--resume"]
-    return [sys.executable, "-m", "mmgan", *run.words, *(["--overwrite"] if run.folder.config_file.is_file() else [])]
+    mode = ["--resume"] if resume else ["--overwrite"] if run.folder.config_file.is_file() else []
+    return [sys.executable, "-m", "mmgan", *run.words, *mode]
 
 
 def environment(threads: int) -> dict[str, str]:
-    """This process's environment, with as many threads as a run may use unless the user has said so.
+    """This process's environment, with the number of threads for a run unless the user has set it.
 
-    ACCELERATE_MIXED_PRECISION is what tells a run that it has a launcher: one that dies, even of SIGKILL, takes the run
-    down as SIGTERM would. "no" is what a run takes where it is not set.
+    ACCELERATE_MIXED_PRECISION tells a run that it has a launcher: if the launcher dies, even of SIGKILL, the run ends
+    as on SIGTERM. "no" is the default of a run without the variable.
     """
     return {"OMP_NUM_THREADS": str(threads), "ACCELERATE_MIXED_PRECISION": "no", **os.environ}
+
+
+def start_process(
+    words: Sequence[str], log: Path, resume: bool, variables: Mapping[str, str], new_session: bool = False
+) -> "subprocess.Popen[bytes]":
+    """Start a command whose output goes to `log`: appended with `resume`, else written from the start."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab" if resume else "wb") as file:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=variables,
+            start_new_session=new_session,
+        )
 
 
 def cores() -> int:
@@ -36,13 +52,11 @@ def cores() -> int:
 
 
 class LocalRuns:
-    """Starts runs, each in a process and a session of its own.
-
-    A terminal's Ctrl-C reaches the sweep alone, which passes it on.
+    """Starts each run in its own process and session, so that Ctrl-C reaches only the sweep, which passes it on.
 
     Args:
         jobs: how many run at a time.
-        gpus: each job's CUDA_VISIBLE_DEVICES in turn; none: as it is.
+        gpus: each job's CUDA_VISIBLE_DEVICES in turn; empty: unchanged.
     """
 
     def __init__(self, jobs: int, gpus: Sequence[str] = ()) -> None:
@@ -61,16 +75,7 @@ class LocalRuns:
         if self._gpus:
             variables["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)]
         with storing(run.log):
-            run.log.parent.mkdir(parents=True, exist_ok=True)
-            with run.log.open("ab" if resume else "wb") as log:
-                process = subprocess.Popen(
-                    command(run, resume=resume),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=variables,
-                    start_new_session=True,
-                )
+            process = start_process(command(run, resume=resume), run.log, resume, variables, new_session=True)
         return LocalRun(process, float(run.config["stop_deadline"]), lambda: self._slots.append(slot))
 
 
@@ -93,6 +98,6 @@ class LocalRun:
         return code
 
     def stop(self) -> None:
-        """Ask it to keep a checkpoint and end."""
+        """Ask it to save a checkpoint and end."""
         self._kill_at = time.monotonic() + self._deadline + GRACE
         self._process.send_signal(signal.SIGTERM)

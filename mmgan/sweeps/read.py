@@ -1,4 +1,4 @@
-"""A sweep from its YAML file."""
+"""Read a sweep from its YAML file."""
 
 import itertools
 from collections.abc import Hashable, Mapping
@@ -20,7 +20,7 @@ Kind = TypeVar("Kind")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose mappings name nothing twice: of two arms of one name the first would be lost."""
+    """YAML that refuses a repeated key: of two arms with one name, the first would be lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -31,10 +31,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_sweep(path: str | Path) -> Sweep:
-    """Read a sweep, or the packaged one of that name; nothing is run or written.
+    """Read a sweep from a file, or the packaged one of that name; runs and writes nothing.
 
     Raises:
-        UserError: one line that names the file and what in it is wrong.
+        UserError: one line that names the file and the error in it.
     """
     file = find_config(str(path))
     values = read_yaml(file, _Loader)

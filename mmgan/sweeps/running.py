@@ -3,10 +3,11 @@
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Literal, Protocol
 
 from tqdm.auto import tqdm
@@ -22,17 +23,11 @@ POLL = 0.1
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a run.
-
-    Attributes:
-        run: its arm, seed, folder and settings.
-        state: "done" or "failed".
-        why: one line, where it failed.
-    """
+    """A run that ended, and how."""
 
     run: Run
     state: Literal["done", "failed"]
-    why: str = ""
+    why: str = ""  # one line, if it failed
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,7 @@ class UnderWay(Protocol):
         """Its exit code, or None while it runs."""
 
     def stop(self) -> None:
-        """Ask it to keep a checkpoint and end."""
+        """Ask it to save a checkpoint and end."""
 
 
 class Machines(Protocol):
@@ -84,16 +79,15 @@ def run_sweep(
     say: Callable[[str], None] = print,
     machines: Machines | None = None,
 ) -> SweepResult:
-    """Do what is left to do of a sweep, each run as the real command in a process of its own. Main thread only.
+    """Finish a sweep; each run is the real command in its own process. Main thread only.
 
-    A run that is done is not done again, an unfinished one goes on from its checkpoint, a failed one is told in one
-    line and does not stop the others. SIGINT and SIGTERM are passed on as SIGTERM: the runs keep a checkpoint and end
-    first.
+    Finished runs are skipped, unfinished ones continue from their checkpoints. A failed run prints one line and does
+    not stop the others. SIGINT and SIGTERM are passed on as SIGTERM; the runs save a checkpoint and end first.
 
     Args:
         sweep: the runs.
-        jobs: runs at a time, with a share of the cores each unless OMP_NUM_THREADS is set.
-        say: tells a line; the progress bar steps aside for it.
+        jobs: runs at a time, each with its share of the cores unless OMP_NUM_THREADS is set.
+        say: prints a line above the progress bar.
         machines: where the runs are started; None: here.
 
     Raises:
@@ -119,45 +113,45 @@ def run_sweep(
             states = Counter(one.state for one in ended.values())
             bar.set_postfix(running=running, failed=states["failed"], refresh=True)
 
-        with _Signals() as signals:
-            _run_all(left, machines, signals, note, show)
-    if signals.heard is not None:
+        with _signals() as heard:
+            _run_all(left, machines, heard, note, show)
+    if heard:
         done = sum(one.state == "done" for one in ended.values())
         say(
-            f"stopped by {signals.heard.name}: {done} of {len(planned)} runs are done, the others go on from their"
+            f"stopped by {heard[0].name}: {done} of {len(planned)} runs are done, the others go on from their"
             " checkpoints with the same command"
         )
-        raise Stopped(signals.heard)
+        raise Stopped(heard[0])
     return SweepResult(sweep, [ended[run.folder.path] for run, _ in planned])
 
 
 def _run_all(
     left: Sequence[tuple[Run, bool]],
     machines: Machines,
-    signals: "_Signals",
+    heard: Sequence[signal.Signals],
     note: Callable[[Run, str], None],
     show: Callable[[int], None],
 ) -> None:
-    """Start runs as slots get free and wait for all of them; `note` is called with each one that ends."""
+    """Start runs as slots become free and wait for all of them; call `note` for each one that ends."""
     waiting, running = list(left), dict[Path, tuple[Run, UnderWay]]()
     asked = False
     try:
-        while running or (waiting and signals.heard is None):
+        while running or (waiting and not heard):
             room = machines.at_a_time - len(running)
-            if waiting and room > 0 and signals.heard is None:
+            if waiting and room > 0 and not heard:
                 batch, waiting = waiting[:room], waiting[room:]
                 running |= {
                     run.folder.path: (run, way) for (run, _), way in zip(batch, machines.start(batch), strict=True)
                 }
                 show(len(running))
-            if signals.heard is not None and not asked:
+            if heard and not asked:
                 asked = True
                 for _, way in running.values():
                     way.stop()
             for path, (run, way) in list(running.items()):
                 if (code := way.poll()) is not None:
                     del running[path]
-                    if signals.heard is None or is_done(run):
+                    if not heard or is_done(run):
                         note(run, _fault(run, code))
                     show(len(running))
             time.sleep(POLL)
@@ -179,20 +173,17 @@ def _fault(run: Run, code: int) -> str:
     return f"{how}: {last.removeprefix('error: ')}"
 
 
-class _Signals:
-    """While the block runs, SIGINT and SIGTERM are noted and do nothing else."""
+@contextmanager
+def _signals() -> Iterator[list[signal.Signals]]:
+    """While the block runs, SIGINT and SIGTERM are added to the list and do nothing else."""
+    heard: list[signal.Signals] = []
 
-    heard: signal.Signals | None = None
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.append(signal.Signals(number))
 
-    def __enter__(self) -> "_Signals":
-        self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        self.heard = self.heard or signal.Signals(number)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._before.items():
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield heard
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""What there is of a run, and what is left to do."""
+"""The state of a run: what exists and what is left to do."""
 
 from typing import Literal
 
@@ -10,18 +10,18 @@ from mmgan.sweeps.definition import Run
 State = Literal["done", "to resume", "to do"]
 
 MAY_DIFFER = (WITHOUT_EFFECT - {"seed"}) | {"extractor_weights"}
-"""Settings in which a run that is there may differ from the one that is asked for: where things lie, and how often a
-run is watched. The weights of an extractor stand in scores.json by their digest."""
+"""Settings in which an existing run may differ from the requested one: the places of files, and how often a run is
+observed. scores.json identifies an extractor's weights by their digest."""
 
 SHOWN = 3
-"""Differences that a refusal names."""
+"""The most differences that a refusal names."""
 
 
 def find_state(run: Run) -> State:
-    """Whether the run is done, can go on from a checkpoint, or has to be begun, anew where it left no checkpoint.
+    """Whether the run is done, can continue from a checkpoint, or has to start from the beginning.
 
     Raises:
-        UserError: if its folder holds a run with other settings, or something that is no run, or damaged files.
+        UserError: if its folder holds a run with other settings, something else than a run, or damaged files.
     """
     folder = run.folder
     if not folder.config_file.is_file():
@@ -34,7 +34,7 @@ def find_state(run: Run) -> State:
 
 
 def is_done(run: Run) -> bool:
-    """Whether the run came to its end: a classifier is tested there and only there; a GAN is scored, if it is at all.
+    """Whether the run has ended: a classifier is tested only at the end; a GAN is scored there if scoring is on.
 
     Raises:
         UserError: if scores.json is damaged.

@@ -1,4 +1,4 @@
-"""What came out of a sweep: by arm, metric and seed, and each arm against the baseline over the seeds they share."""
+"""The results of a sweep by arm, metric and seed, and each arm against the baseline over their common seeds."""
 
 import statistics
 from collections.abc import Mapping
@@ -15,19 +15,12 @@ Entry = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Line:
-    """One arm by one metric.
-
-    Attributes:
-        arm: its name.
-        metric: with its unit and where better lies.
-        values: by seed.
-        difference: arm - baseline over the seeds of both; None for the baseline, and where it cannot be had.
-    """
+    """One arm by one metric."""
 
     arm: str
     metric: Metric
-    values: Mapping[int, float]
-    difference: PairedDifference | None
+    values: Mapping[int, float]  # by seed
+    difference: PairedDifference | None  # arm - baseline over the seeds of both; None for the baseline, or if unknown
 
     @property
     def mean(self) -> float | None:
@@ -41,27 +34,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Summary:
-    """A sweep's numbers.
+    """A sweep's numbers, from the last scores of the runs that are done."""
 
-    Attributes:
-        values: arm -> metric's name -> seed -> value, of the last scores of the runs that are done.
-        metrics: in the order of scores.json.
-        lines: an entry for each arm and metric, metric by metric.
-        baseline: the arm that the others are compared with, or None.
-        judges: arm -> what judged it, in one line; arms without scores are not there.
-        notes: what is missing and why, a line each.
-    """
-
-    values: Mapping[str, Mapping[str, Mapping[int, float]]]
-    metrics: list[Metric]
-    lines: list[Line]
-    baseline: str | None
-    judges: Mapping[str, str]
-    notes: list[str]
+    values: Mapping[str, Mapping[str, Mapping[int, float]]]  # arm -> metric's name -> seed -> value
+    metrics: list[Metric]  # in the order of scores.json
+    lines: list[Line]  # one for each arm and metric, metric by metric
+    baseline: str | None  # the arm that the others are compared with
+    judges: Mapping[str, str]  # arm -> its judge in one line; without the arms that have no scores
+    notes: list[str]  # what is missing and why, a line each
 
 
 def summarize(result: SweepResult) -> Summary:
-    """Read the scores of a sweep's runs. Seeds that are missing are left out, and a note says so.
+    """Read the scores of a sweep's runs. Missing seeds are left out, and a note says so.
 
     Values that were judged differently are neither averaged nor compared; arms may differ in the step that was scored.
 
@@ -78,25 +62,19 @@ def summarize(result: SweepResult) -> Summary:
     }
     baseline = result.sweep.baseline
     comparable = [arm for arm in entries if baseline and _is_comparable(arm, baseline, entries, notes)]
-    lines = [
-        Line(
-            arm,
-            metric,
-            values[arm][metric.name],
-            _difference(values[arm][metric.name], values[baseline][metric.name])
-            if baseline and arm in comparable
-            else None,
-        )
-        for metric in metrics
-        for arm in entries
-    ]
+    lines = []
+    for metric in metrics:
+        by_arm = {arm: of[metric.name] for arm, of in values.items()}
+        for arm, of_arm in by_arm.items():
+            paired = _difference(of_arm, by_arm[baseline]) if baseline and arm in comparable else None
+            lines.append(Line(arm, metric, of_arm, paired))
     notes += _few_pairs(lines, comparable)
     judges = {arm: judge_text(next(iter(of.values()))) for arm, of in entries.items() if of}
     return Summary(values, metrics, lines, baseline, judges, notes)
 
 
 def _entries_of(result: SweepResult, arm: str, notes: list[str]) -> dict[int, Entry]:
-    """An arm's last scores by seed; none at all if they were not all judged alike."""
+    """An arm's last scores by seed; empty if they were not all judged alike."""
     found: dict[int, Entry] = {}
     for ended in result.runs:
         if ended.run.arm != arm:

@@ -13,7 +13,7 @@ COLUMNS = ("metric", "arm", "n", "mean", "sd", "pairs", "difference", "low", "hi
 
 
 def write_summary(summary: Summary, folder: Path) -> list[Path]:
-    """Write summary.csv and summary.md, and summary.png where there is something to draw.
+    """Write summary.csv and summary.md, and summary.png if there is anything to draw.
 
     Returns:
         The files.
@@ -66,9 +66,9 @@ def _table(metric: Metric, lines: Sequence[Line]) -> str:
     rows = [[f"{metric.name} {metric.better}", "n", "mean", "sd", "pairs", "difference", "95 % interval"]]
     for line in lines:
         d, digits = line.difference, metric.digits
-        paired = (
-            [str(d.n), f"{d.mean:+.{digits}f}", f"[{d.low:+.{digits}f}, {d.high:+.{digits}f}]"] if d else [MISSING] * 3
-        )
+        paired = [MISSING] * 3
+        if d:
+            paired = [str(d.n), f"{d.mean:+.{digits}f}", f"[{d.low:+.{digits}f}, {d.high:+.{digits}f}]"]
         rows.append([_cell(line.arm), str(len(line.values)), metric.text(line.mean), metric.text(line.sd), *paired])
     widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
     rule = ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])]

@@ -16,7 +16,7 @@ from mmgan.draws import torch_stream
 from mmgan.experiments.framework.figures import save_small
 
 SHOWN = 4000
-"""Test images drawn of each network: more only cover one another, and make the file large."""
+"""Test images drawn for each network: more would cover each other and enlarge the file."""
 
 
 @dataclass(frozen=True, eq=False)

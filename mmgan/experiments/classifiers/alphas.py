@@ -1,5 +1,7 @@
 """Table 6: test accuracy by alpha, Input Mixup and Manifold Mixup."""
 
+from statistics import fmean
+
 from mmgan.experiments.classifiers.classifier_arms import (
     ALPHAS,
     ARMS,
@@ -16,9 +18,9 @@ from mmgan.experiments.framework.studies import (
     Study,
     arm,
     measure,
-    test_error,
     train,
 )
+from mmgan.report.entries import TEST_ERROR
 
 LAYERS = {"Input Mixup": "pixel", "Manifold Mixup": "pixel,1,2"}
 ACCURACY = {  # alpha: Input Mixup, Manifold Mixup; CIFAR-10, PreActResNet-18, 2000 epochs
@@ -37,7 +39,7 @@ def run(place: Place) -> Outcome:
     study, alphas = _study(place)
     names = [BASELINE, *(arm(layers, alpha) for alpha in alphas for layers in LAYERS.values())]
     records = train(place, study, {name: ARMS[name] for name in names})
-    measured = {ERROR: measure(records, test_error)}
+    measured = measure(records, TEST_ERROR)
     comparisons = []
     for alpha in alphas:
         mixed_input, manifold = (100 - accuracy for accuracy in ACCURACY[alpha])
@@ -46,16 +48,10 @@ def run(place: Place) -> Outcome:
     lines = {
         label: {alpha: measured[ERROR][arm(layers, alpha)] for alpha in alphas} for label, layers in LAYERS.items()
     }
-    none = measured[ERROR][BASELINE]
+    dotted = {ERROR: fmean(measured[ERROR][BASELINE])}
     collected = Collected("alpha", place.folder)
     collected.add(study, records, comparisons, measured)
-    lines_figure(
-        {ERROR: lines},
-        collected.figure(),
-        xlabel="alpha of Beta(alpha, alpha)",
-        dotted={ERROR: sum(none) / len(none)},
-        title=study.label,
-    )
+    lines_figure({ERROR: lines}, collected.figure(), "alpha of Beta(alpha, alpha)", dotted, study.label)
     return collected.outcome
 
 

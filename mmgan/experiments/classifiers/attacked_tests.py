@@ -1,7 +1,7 @@
-"""Table 7 and Appendix D: accuracy under FGSM, under PGD, and under the unbounded search that must leave nothing.
+"""Table 7 and Appendix D: accuracy under FGSM, PGD, and the unbounded search, which must bring it to 0.
 
-The paper does not say epsilon. Two are used here, in units of the range of pixels: 8/255 as Madry et al. 2018 have it,
-whose numbers the paper quotes, and 2/255, which is about the larger of the two in the authors' released code.
+The paper does not give epsilon. Two are used here, in units of the range of pixels: 8/255 as in Madry et al. 2018,
+whose numbers the paper quotes, and 2/255, about the larger of the two in the authors' released code.
 Adversarial training is left to `mmgan train-classifier --adversarial pgd`.
 """
 
@@ -12,9 +12,9 @@ from typing import Any
 from mmgan.experiments.classifiers.classifier_arms import ARMS, BASELINE, INPUT, MANIFOLD, paper_study, small_study
 from mmgan.experiments.classifiers.evaluations import clean_accuracy, evaluate
 from mmgan.experiments.framework.figures import arms_figure
-from mmgan.experiments.framework.outcome import Finding, Outcome, Place, Verdict
+from mmgan.experiments.framework.outcome import Finding, Outcome, Place
 from mmgan.experiments.framework.studies import Collected, Comparison, Study, train
-from mmgan.experiments.framework.verdicts import mean_sd
+from mmgan.experiments.framework.verdicts import conclude, mean_sd
 
 LEVELS = (2, 8)
 """The epsilons, in grey levels of 255."""
@@ -22,7 +22,7 @@ LEVELS = (2, 8)
 FGSM = {level: f"accuracy under FGSM {level}/255, %" for level in LEVELS}
 PGD = {level: f"accuracy under PGD {level}/255, 7 steps, %" for level in LEVELS}
 UNBOUNDED = "accuracy under 200 unbounded steps of 0.01, %"
-ATTACKS = {  # what it is called here -> attack and epsilon as `mmgan evaluate` has them
+ATTACKS = {  # label -> attack and epsilon, as in the results of `mmgan evaluate`
     **{label: ("fgsm", level / 255) for level, label in FGSM.items()},
     **{label: ("pgd", level / 255) for level, label in PGD.items()},
     UNBOUNDED: ("unbounded-pgd", None),
@@ -36,7 +36,7 @@ PAPER = {  # FGSM, %: none, input mixup, Manifold Mixup
 
 
 def run(place: Place) -> Outcome:
-    """Train what is not there yet, attack it, compare accuracies seed by seed, draw them."""
+    """Train missing runs, attack all, compare accuracies seed by seed, draw them."""
     collected = Collected("adversarial", place.folder)
     for study, data in _studies(place):
         names = [BASELINE, MANIFOLD] if place.quick else [BASELINE, INPUT, MANIFOLD]
@@ -46,14 +46,9 @@ def run(place: Place) -> Outcome:
         results = evaluate(place, records, ["attacks"], limit, attack_examples=few, epsilons=epsilons)
         accuracy = {label: _accuracy(results, *attack) for label, attack in ATTACKS.items()}
         comparisons = _comparisons(data)[: 1 if place.quick else None]
-        collected.add(
-            study,
-            records,
-            comparisons,
-            accuracy,
-            test_images={label: (limit or "all") if label in FGSM.values() else few for label in ATTACKS},
-            clean_accuracy_percent=clean_accuracy(results),
-        )
+        counts = {label: (limit or "all") if label in FGSM.values() else few for label in ATTACKS}
+        clean = clean_accuracy(results)
+        collected.add(study, records, comparisons, accuracy, test_images=counts, clean_accuracy_percent=clean)
         collected.outcome.findings.extend(
             _sanity(accuracy[UNBOUNDED][name], name, study.label) for name in names if name != BASELINE
         )
@@ -87,15 +82,14 @@ def _comparisons(data: str) -> list[Comparison]:
 
 
 def _no_gain(finding: Finding) -> Finding:
-    """Here the paper claims that there is nothing to see; only a gain that can be seen speaks against it."""
+    """Here the paper claims no gain; only a significant gain contradicts it."""
     return replace(finding, verdict="disagrees" if finding.verdict == "agrees" else "agrees")
 
 
 def _sanity(accuracy: Sequence[float], name: str, label: str) -> Finding:
-    """Appendix D: an attack without a bound must win, or the gradient is masked; 5 % is taken for nothing."""
+    """Appendix D: an attack without a bound must win, or the gradient is masked; up to 5 % counts as 0."""
     said = "0 % (Appendix D)" if name == MANIFOLD else "1 % (Appendix D)"
-    verdict: Verdict = "agrees" if max(accuracy) <= 5 else "disagrees"
-    return Finding(f"{label}: {UNBOUNDED}, {name}", said, mean_sd(accuracy), len(accuracy), "", verdict)
+    return conclude(f"{label}: {UNBOUNDED}, {name}", said, mean_sd(accuracy), len(accuracy), max(accuracy) <= 5)
 
 
 def _studies(place: Place) -> list[tuple[Study, str]]:

@@ -26,18 +26,18 @@ def evaluate(
     bank: int = 0,
     epsilons: Sequence[float] = (8 / 255,),
 ) -> dict[str, list[dict[str, Any]]]:
-    """The evaluation of each run's last checkpoint, by arm, in the order of the seeds.
+    """Evaluate each run's last checkpoint; results by arm, in the order of the seeds.
 
-    A run that was evaluated so before is not evaluated again.
+    A run that was evaluated before with the same arguments is not evaluated again.
 
     Args:
-        place: says how many at a time.
+        place: its `jobs` is the number of processes at a time.
         records: the runs by arm.
         measures: as `mmgan evaluate --measures` names them.
         limit: test images, drawn by the same seed for all runs; 0: all.
         attack_examples: test images for the attacks of many steps.
-        bank: training images among which neighbours are looked for; 0: all.
-        epsilons: radii of the attacks that have one, in pixel units of [0, 1].
+        bank: number of training images for the nearest neighbours; 0: all.
+        epsilons: radii of the bounded attacks, in pixel units of [0, 1].
 
     Raises:
         TrainingFailed: if a run cannot be evaluated.
@@ -69,17 +69,12 @@ def evaluate(
         write_atomically(path, json.dumps({"asked": asked, "result": result}) + "\n")
         return result
 
-    runs = [(name, record) for name, of in records.items() for record in of]
+    runs = [record for of in records.values() for record in of]
     with ThreadPoolExecutor(place.jobs) as pool:
-        results = list(
-            tqdm(pool.map(one, [record for _, record in runs]), total=len(runs), desc="evaluate", unit="run")
-        )
-    by_arm: dict[str, list[dict[str, Any]]] = {name: [] for name in records}
-    for (name, _), result in zip(runs, results, strict=True):
-        by_arm[name].append(result)
-    return by_arm
+        results = iter(list(tqdm(pool.map(one, runs), total=len(runs), desc="evaluate", unit="run")))
+    return {name: [next(results) for _ in of] for name, of in records.items()}
 
 
 def clean_accuracy(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[float]]:
-    """Accuracy in percent on test images that nothing was done to, by arm, from what `evaluate` returned."""
+    """Accuracy in percent on the unchanged test images, by arm, from the results of `evaluate`."""
     return {name: [100 - result["test_error_percent"] for result in of] for name, of in results.items()}

@@ -1,7 +1,7 @@
 """Section 5.1: Manifold Mixup against dropout and cutout, with the gradient blocked, and by nearest neighbours.
 
-The paper chose each regulariser's setting on a validation set; here dropout is 0.2 (in the residual branches) and the
-cutout square has half the image's side, without a search.
+The paper chose each setting on a validation set. Here there is no search: dropout is 0.2 (in the residual branches),
+and the cutout square has half the image's side.
 """
 
 from mmgan.experiments.classifiers.classifier_arms import (
@@ -13,7 +13,6 @@ from mmgan.experiments.classifiers.classifier_arms import (
     ERROR,
     INPUT,
     MANIFOLD,
-    NLL,
     paper_study,
     small_study,
 )
@@ -26,10 +25,9 @@ from mmgan.experiments.framework.studies import (
     Study,
     arms_of,
     measure,
-    test_error,
-    test_nll,
     train,
 )
+from mmgan.report.entries import TEST_ERROR, TEST_NLL
 
 KNN = "5-NN error, %"
 SECTION = "Section 5.1"
@@ -57,7 +55,7 @@ def run(place: Place) -> Outcome:
     collected = Collected("regularizers", place.folder)
     for study, comparisons in _studies(place):
         records = train(place, study, arms_of([*comparisons], ARMS))
-        measured = {ERROR: measure(records, test_error), NLL: measure(records, test_nll)}
+        measured = measure(records, TEST_ERROR, TEST_NLL)
         if asked := arms_of([c for c in comparisons if c.measure == KNN], ARMS):
             limit, bank = (60, 100) if place.quick else (2000, 5000) if place.scale == "cpu" else (0, 0)
             results = evaluate(place, {name: records[name] for name in asked}, ["knn"], limit, bank=bank)

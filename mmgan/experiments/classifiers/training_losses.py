@@ -31,7 +31,7 @@ COMPARISONS = [
 
 
 def run(place: Place) -> Outcome:
-    """Train what is not there yet, compare the losses in the end seed by seed, draw them by epoch."""
+    """Train missing runs, compare the final losses seed by seed, draw them by epoch."""
     collected = Collected("losses", place.folder)
     for study, comparisons in _studies(place):
         records = train(place, study, arms_of(comparisons, ARMS))
@@ -43,7 +43,7 @@ def run(place: Place) -> Outcome:
 
 
 def loss_by_epoch(record: Record) -> list[float]:
-    """The mean training loss of each epoch, of all its steps."""
+    """The mean training loss over the steps of each epoch."""
     of_epoch = defaultdict[int, list[float]](list)
     for row in record.metrics:
         of_epoch[row["epoch"]].append(row["loss"])
@@ -80,5 +80,5 @@ def _studies(place: Place) -> list[tuple[Study, list[Comparison]]]:
 
 
 def _bce(study: Study) -> Study:
-    """Under a name of its own: other experiments train this configuration with another loss."""
+    """The study under its own name: other experiments train this configuration with another loss."""
     return replace(study, name=f"{study.name}-bce")

@@ -1,9 +1,9 @@
 """Table 8 and Figure 4 (Appendix A): mixing in pixels, and in the factors that the images are made from.
 
-An image is an upright MNIST digit turned by an angle. The network begins with the renderer, so that all arms are one
-network and one mixing core, tapped at another place: input mixup mixes the rendered images, factor mixup what they are
-rendered from. In tasks A and B, whose label is the angle, that is the angle, and the digit stays the first partner's;
-in task C, whose label is the digit, it is both: the upright digits are cross-faded, and turned by the mixed angle. The
+An image is an upright MNIST digit turned by an angle. The network begins with the renderer, so that all arms share one
+network and one mixing core and differ in the layer: input mixup mixes the rendered images, factor mixup the factors. In
+tasks A and B the label is the angle: factor mixup mixes the angle and keeps the first partner's digit. In task C the
+label is the digit: factor mixup mixes both, so the upright digits are cross-faded and turned by the mixed angle. The
 paper gives neither digits nor network nor optimiser: ours are all digits (1 and 7 in C), a fully connected
 784-256-256-2, Adam. Both scales are the same.
 """
@@ -23,7 +23,7 @@ from mmgan.experiments.factors.rendering import TASKS, RenderedClassifier, draw_
 from mmgan.experiments.framework.figures import save_small
 from mmgan.experiments.framework.fit import Fit, fit
 from mmgan.experiments.framework.outcome import Finding, Outcome, Place
-from mmgan.experiments.framework.verdicts import compare_arms
+from mmgan.experiments.framework.verdicts import Direction, compare_arms
 from mmgan.mixing.plan import MixPlan
 
 NONE, INPUT, FACTOR = "no mixup", "input mixup", "factor mixup"
@@ -113,16 +113,12 @@ def _findings(measured: dict[str, dict[str, dict[str, list[float]]]]) -> list[Fi
             pairs = [(FACTOR, NONE), (FACTOR, INPUT)] + [(INPUT, NONE)] * (key == "nll")
             for name, baseline in pairs:
                 ours, theirs = PAPER[task][name][i], PAPER[task][baseline][i]
-                findings.append(
-                    compare_arms(
-                        f"task {task}: {unit}, {name} against {baseline}",
-                        f"{ours:g} against {theirs:g} (Table 8)",
-                        arms[name][key],
-                        arms[baseline][key],
-                        "higher" if ours > theirs else "lower",
-                        digits,
-                    )
+                what, paper = (
+                    f"task {task}: {unit}, {name} against {baseline}",
+                    f"{ours:g} against {theirs:g} (Table 8)",
                 )
+                claim: Direction = "higher" if ours > theirs else "lower"
+                findings.append(compare_arms(what, paper, arms[name][key], arms[baseline][key], claim, digits))
     return findings
 
 

@@ -21,16 +21,11 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class AngleTask:
-    """One of Appendix A's tasks; angles in degrees, each range with probability 1/2, uniform inside.
+    """One of Appendix A's tasks; angles in degrees, each range with the same probability, uniform inside."""
 
-    Attributes:
-        train, test: ranges of the angle. The label is the range's index, unless `digits` are given.
-        digits: the two digits to tell apart, whatever their angle; None: all digits, and the angle is the label.
-    """
-
-    train: Sequence[Range]
+    train: Sequence[Range]  # the label is the range's index, unless `digits` are given
     test: Sequence[Range]
-    digits: tuple[int, int] | None = None
+    digits: tuple[int, int] | None = None  # the two digits to tell apart; None: all digits, and the angle is the label
 
 
 TRAIN = ((-70.0, -50.0), (50.0, 80.0))
@@ -44,13 +39,13 @@ TASKS = {
 def draw_examples(
     upright: Images, task: AngleTask, ranges: Sequence[Range], n: int, seed: int
 ) -> tuple[Float[Tensor, "n 785"], Int64[Tensor, " n"]]:
-    """Factors of n images, the angle in radians and then the upright digit's pixels, and their labels.
+    """Draw n images as factors (the angle in radians, then the upright digit's pixels), and their labels.
 
     Args:
         upright: MNIST.
-        task: says what the label is.
+        task: its `digits` decide the label.
         ranges: of the angle.
-        n: how many, drawn with replacement.
+        n: number of images, drawn with replacement.
         seed: of the draws.
     """
     digits = upright.labels

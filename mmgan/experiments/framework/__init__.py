@@ -1,1 +1,1 @@
-"""What all experiments share: inputs and outcomes, verdicts, figures, tables, training of small networks."""
+"""Shared by all experiments: inputs and outcomes, verdicts, figures, tables, training of small networks."""

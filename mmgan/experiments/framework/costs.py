@@ -1,4 +1,4 @@
-"""What the paper's own settings cost, from counted operations: `python -m mmgan.experiments.costs`.
+"""What the paper's own settings cost, from counted operations.
 
 A multiply-add is counted where a convolution or a linear map makes it, on networks without weights (torch's "meta"
 device). A training step is three times the forward: forward, gradient of the input, gradient of the weights. Manifold
@@ -18,28 +18,22 @@ from mmgan.experiments.framework.tables import markdown_table
 from mmgan.generators import build_generator
 
 SUSTAINED = 20e12
-"""Multiply-adds a second that one GPU is taken to sustain on these networks: an assumption, not a measurement. Cards of
-today reach 150e12 to 500e12 in bf16 at best; small images and batches of 64 to 100 leave much of that idle."""
+"""Multiply-adds per second that one GPU is assumed to sustain on these networks; not measured. Cards of today reach
+150e12 to 500e12 in bf16 at best; small images and batches of 64 to 100 leave much of that idle."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One published run, and how many the experiment wants.
-
-    Attributes:
-        experiment, what: which, and of what.
-        runs: arms times seeds.
-        multiply_adds: of one run.
-    """
+    """One published run, and the number of runs in the experiment."""
 
     experiment: str
-    what: str
-    runs: int
-    multiply_adds: float
+    what: str  # data, network, length
+    runs: int  # arms times seeds
+    multiply_adds: float  # of one run
 
     @property
     def hours(self) -> float:
-        """Of one GPU at the sustained rate, all runs one after another."""
+        """GPU hours for all runs, one after another, at the sustained rate."""
         return self.runs * self.multiply_adds / SUSTAINED / 3600
 
 
@@ -53,37 +47,32 @@ def forward_multiply_adds(network: nn.Module, *shape: int) -> float:
 
 def costs() -> list[Cost]:
     """Every experiment that was not run at the paper's scale here."""
-
-    def classifier(arch: str, classes: int, images: int, epochs: int, size: int = 32, **settings: int) -> float:
-        with torch.device("meta"):
-            network = build_classifier(arch, classes, 3, size, **settings)  # type: ignore[arg-type]
-        return 3 * forward_multiply_adds(network.eval(), 1, 3, size, size) * images * epochs
-
     cifar, svhn, tiny = 45_000, 68_257, 95_000  # the images that are trained on: 5,000 are held out
     return [
-        Cost("cifar", "CIFAR-10, PreActResNet-18", 15, classifier("preactresnet", 10, cifar, 1200, depth=18)),
-        Cost("cifar", "CIFAR-10, PreActResNet-34", 15, classifier("preactresnet", 10, cifar, 1200, depth=34)),
-        Cost("cifar", "CIFAR-10, WRN-28-10", 15, classifier("wideresnet", 10, cifar, 400, depth=28, widen_factor=10)),
-        Cost("cifar", "CIFAR-100, all three networks", 15, _three(classifier, 100, cifar)),
-        Cost("cifar", "SVHN, all three networks", 15, _three(classifier, 10, svhn)),
-        Cost("cifar", "Tiny-ImageNet, PreActResNet-18", 15, classifier("preactresnet", 200, tiny, 2000, 64, depth=18)),
-        Cost("regularizers", "CIFAR-10, PreActResNet-50", 25, classifier("preactresnet", 10, cifar, 600, depth=50)),
-        Cost("layers", "both CIFARs, PreActResNet-18", 100, classifier("preactresnet", 100, cifar, 2000, depth=18)),
-        Cost("alpha", "CIFAR-10, PreActResNet-18", 65, classifier("preactresnet", 10, cifar, 2000, depth=18)),
-        Cost("losses", "CIFAR-10, PreActResNet-18", 25, classifier("preactresnet", 10, cifar, 1200, depth=18)),
-        Cost("losses", "CIFAR-100, PreActResNet-50", 15, classifier("preactresnet", 100, cifar, 600, depth=50)),
+        Cost("cifar", "CIFAR-10, PreActResNet-18", 15, _classifier("preactresnet", 10, cifar, 1200, depth=18)),
+        Cost("cifar", "CIFAR-10, PreActResNet-34", 15, _classifier("preactresnet", 10, cifar, 1200, depth=34)),
+        Cost("cifar", "CIFAR-10, WRN-28-10", 15, _classifier("wideresnet", 10, cifar, 400, depth=28, widen_factor=10)),
+        Cost("cifar", "CIFAR-100, all three networks", 15, _three(100, cifar)),
+        Cost("cifar", "SVHN, all three networks", 15, _three(10, svhn)),
+        Cost("cifar", "Tiny-ImageNet, PreActResNet-18", 15, _classifier("preactresnet", 200, tiny, 2000, 64, depth=18)),
+        Cost("regularizers", "CIFAR-10, PreActResNet-50", 25, _classifier("preactresnet", 10, cifar, 600, depth=50)),
+        Cost("layers", "both CIFARs, PreActResNet-18", 100, _classifier("preactresnet", 100, cifar, 2000, depth=18)),
+        Cost("alpha", "CIFAR-10, PreActResNet-18", 65, _classifier("preactresnet", 10, cifar, 2000, depth=18)),
+        Cost("losses", "CIFAR-10, PreActResNet-18", 25, _classifier("preactresnet", 10, cifar, 1200, depth=18)),
+        Cost("losses", "CIFAR-100, PreActResNet-50", 15, _classifier("preactresnet", 100, cifar, 600, depth=50)),
         Cost("gan", "CIFAR-10, SNGAN, 50,000 steps", 65, _gan(50_000)),
     ]
 
 
-def _three(classifier: object, classes: int, images: int) -> float:
-    count = classifier
-    assert callable(count)
-    return float(
-        count("preactresnet", classes, images, 1200, depth=18)
-        + count("preactresnet", classes, images, 1200, depth=34)
-        + count("wideresnet", classes, images, 400, depth=28, widen_factor=10)
-    )
+def _classifier(arch: str, classes: int, images: int, epochs: int, size: int = 32, **settings: int) -> float:
+    with torch.device("meta"):
+        network = build_classifier(arch, classes, 3, size, **settings)  # type: ignore[arg-type]
+    return 3 * forward_multiply_adds(network.eval(), 1, 3, size, size) * images * epochs
+
+
+def _three(classes: int, images: int) -> float:
+    residual = sum(_classifier("preactresnet", classes, images, 1200, depth=depth) for depth in (18, 34))
+    return residual + _classifier("wideresnet", classes, images, 400, depth=28, widen_factor=10)
 
 
 def _gan(steps: int, batch: int = 64, n_dis: int = 5) -> float:

@@ -1,4 +1,4 @@
-"""The paper's numbers next to ours, as Markdown; documents whose tables are made from results.json.
+"""The paper's numbers next to ours, as Markdown, and documents with tables made from results.json.
 
 python -m mmgan.experiments.framework.documents docs/reproduction.md results
 """
@@ -28,7 +28,7 @@ def read_results(folder: Path) -> dict[str, ExperimentResult]:
 
 
 def markdown(result: ExperimentResult, figures: str | None = None) -> str:
-    """The table of one experiment, what it cost, its notes, and its figures if it is said in which folder they lie."""
+    """The table of one experiment, its cost and notes, and its figures if `figures` names their folder."""
     rows = [(f.what, f.paper or "–", f.ours, str(f.n), f.interval or "–", f.verdict) for f in result.findings]
     origin = f"`{result.command}`, {_duration(result.wall_seconds)} ({_duration(result.cpu_seconds)} of CPU time) on"
     lines = [
@@ -43,7 +43,7 @@ def markdown(result: ExperimentResult, figures: str | None = None) -> str:
 
 
 def overview(results: Sequence[ExperimentResult]) -> str:
-    """One line an experiment: how many findings agree, and how many do not."""
+    """One line per experiment: the numbers of findings that agree and that do not."""
     kinds = ("agrees", "undecided", "disagrees")
     rows = [
         (
@@ -57,7 +57,7 @@ def overview(results: Sequence[ExperimentResult]) -> str:
 
 
 def write_comparison(folder: Path) -> Path:
-    """comparison.md over all results in the folder but quick ones."""
+    """Write comparison.md with all results in the folder except quick ones."""
     results = {name: r for name, r in read_results(folder).items() if not r.quick}
     sections = [f"## {name}\n\n{markdown(result, name)}" for name, result in results.items()]
     path = folder / "comparison.md"
@@ -67,18 +67,18 @@ def write_comparison(folder: Path) -> Path:
 
 
 def fill(document: str, results: dict[str, ExperimentResult], folder: str) -> str:
-    """The document with what stands between `<!-- result: NAME -->` and `<!-- end -->` made anew.
+    """Rebuild the sections of a document between `<!-- result: NAME -->` and `<!-- end -->`.
 
-    NAME is a folder of results, "overview", or "costs" for what was not run at the paper's scale. An experiment without
-    a result is said to have none.
+    NAME is a folder of results, "overview", or "costs" for the experiments not run at the paper's scale. For an
+    experiment without a result the section says so.
 
     Args:
         document: Markdown.
         results: by the folder's name.
-        folder: that of the results, as the document's links are to name it.
+        folder: of the results, for the document's links.
 
     Raises:
-        UserError: for a name that is none of these.
+        UserError: for any other name.
     """
 
     def section(match: re.Match[str]) -> str:

@@ -1,15 +1,14 @@
 """Figures that several experiments draw: arms by seed, lines over a setting."""
 
+import io
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mmgan.analysis.png import save_png
+from mmgan.analysis.png import png_bytes, save_png
 
 DOTS_PER_INCH = 110
 
@@ -23,10 +22,10 @@ def arms_figure(panels: Mapping[str, Values], path: Path, title: str = "") -> No
     The first arm is the baseline: a dotted line through its mean runs down the panel, as in Figure 8.
 
     Args:
-        panels: a measure's name with its unit -> an arm's name -> a value for each seed; the first has all arms, others
-            may leave out some, but not the baseline.
+        panels: a measure's name with its unit -> an arm's name -> a value for each seed; the first has all arms, the
+            others at least the baseline.
         path: where the PNG goes.
-        title: what stands above.
+        title: above the panels.
     """
     names = list(next(iter(panels.values())))
     figure = Figure(figsize=(7.2, 1.3 + 0.34 * len(names)), layout="constrained")
@@ -61,7 +60,7 @@ def lines_figure(
         path: where the PNG goes.
         xlabel: the setting, with its unit.
         dotted: a measure's name -> the baseline's mean, drawn as a dotted line (Figure 8).
-        title: what stands above.
+        title: above the panels.
     """
     figure = Figure(figsize=(7.2, 3.4), layout="constrained")
     for axes, (label, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
@@ -82,10 +81,7 @@ def lines_figure(
     save_png(figure, path, DOTS_PER_INCH)
 
 
-def save_small(figure: Figure, path: Path, dots_per_inch: int = 110) -> None:
-    """Write a PNG of 128 colours: a quarter of the size of a full-colour one, and the same file for the same figure."""
-    canvas = FigureCanvasAgg(figure)
-    figure.set_dpi(dots_per_inch)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    Image.fromarray(pixels).convert("RGB").quantize(128).save(path, optimize=True)
+def save_small(figure: Figure, path: Path, dots_per_inch: int = DOTS_PER_INCH) -> None:
+    """Write a PNG of 128 colours: a quarter of the size of a full-colour one; the same figure gives the same file."""
+    drawn = Image.open(io.BytesIO(png_bytes(figure, dots_per_inch)))
+    drawn.convert("RGB").quantize(128).save(path, optimize=True)

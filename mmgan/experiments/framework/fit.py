@@ -15,28 +15,19 @@ from mmgan.mixing import Mixed
 from mmgan.mixing.policies import PermutationPolicy
 
 CHUNK = 1000
-"""Rows that a network takes at a time when it is measured."""
+"""Rows per forward when a network is measured."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a network is fitted.
+    """Settings of a fit."""
 
-    Attributes:
-        steps: of Adam.
-        layers: to mix at, as `Mixed` names them; "none" for no mixing.
-        alpha: lam ~ Beta(alpha, alpha), one a batch.
-        batch_size: examples a step; all of them with 0.
-        lr: learning rate; it falls to 0 along a cosine.
-        weight_decay: L2 penalty, added to the gradient.
-    """
-
-    steps: int
-    layers: str = "none"
-    alpha: float = 2.0
-    batch_size: int = 0
-    lr: float = 1e-3
-    weight_decay: float = 0.0
+    steps: int  # of Adam
+    layers: str = "none"  # to mix at, as `Mixed` names them; "none" for no mixing
+    alpha: float = 2.0  # lam ~ Beta(alpha, alpha), one per batch
+    batch_size: int = 0  # examples per step; 0: all
+    lr: float = 1e-3  # learning rate; it falls to 0 along a cosine
+    weight_decay: float = 0.0  # L2 penalty, added to the gradient
 
 
 def fit(
@@ -57,7 +48,7 @@ def fit(
         classes: number of logits.
         settings: see `Fit`.
         seed: of order, plans, dropout and noise.
-        check: refuse layers that are no cuts; False where mixing a part of what follows is the point.
+        check: refuse layers that are no cuts; False to mix only a part of the hidden state on purpose.
 
     Returns:
         The training loss of every step.

@@ -1,4 +1,4 @@
-"""How the classes lie in a hidden space: how far apart, how tight, how flat."""
+"""The geometry of classes in a hidden space: distance, spread, flatness."""
 
 import math
 from dataclasses import dataclass
@@ -16,18 +16,12 @@ class ClassGeometry:
     """Lengths in the units of the hidden space, each a mean over classes (or pairs of classes).
 
     A network can undo any scale of its hidden states in the next layer, so only the ratios compare networks.
-
-    Attributes:
-        separation: distance between the means of two classes, over all pairs.
-        spread: root mean square distance of a class's rows from their mean.
-        largest: deviation of a class's rows along their main direction: largest centred singular value / sqrt(rows).
-        rest: the same for all other directions, summed.
     """
 
-    separation: float
-    spread: float
-    largest: float
-    rest: float
+    separation: float  # distance between the means of two classes, over all pairs
+    spread: float  # root mean square distance of a class's rows from their mean
+    largest: float  # deviation along a class's main direction: largest centred singular value / sqrt(rows)
+    rest: float  # the same for all other directions, summed
 
     @property
     def relative_spread(self) -> float:
@@ -41,7 +35,7 @@ class ClassGeometry:
 
     @property
     def rest_share(self) -> float:
-        """Rest over the sum of all deviations; it does not tell a round cloud that is small from one that is large."""
+        """Rest over the sum of all deviations; it does not depend on the size of a cloud."""
         return self.rest / (self.rest + self.largest)
 
 

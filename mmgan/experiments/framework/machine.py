@@ -1,4 +1,4 @@
-"""What ran an experiment, in words that a reader can compare with another machine's."""
+"""The machine and versions behind an experiment, in words for readers."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ def machine() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and the packages that numbers depend on."""
+    """The versions of Python and of the packages that affect the numbers."""
     packages = ("mmgan", "torch", "torchvision", "numpy")
     return {"python": platform.python_version()} | {package: version(package) for package in packages}
 

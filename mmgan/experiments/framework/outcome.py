@@ -1,4 +1,4 @@
-"""What every experiment takes and returns."""
+"""The input and output of every experiment."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,60 +11,34 @@ Verdict = Literal["agrees", "disagrees", "undecided", "no number to compare with
 
 @dataclass(frozen=True)
 class Place:
-    """Where an experiment runs, and how large it is.
+    """Where an experiment runs, and its size."""
 
-    Attributes:
-        scale: "cpu" fits two cores; "paper" is the paper's own setting, through the same code.
-        quick: at most 30 seconds, to see that everything runs; its numbers mean nothing.
-        folder: where its figures go; it exists.
-        runs: where trained runs lie, and are looked for before any is trained.
-        data_root: where the data sets lie.
-        jobs: runs at a time.
-        say: tells a line of progress.
-    """
-
-    scale: Scale
-    quick: bool
-    folder: Path
-    runs: Path
+    scale: Scale  # "cpu" fits two cores; "paper" is the paper's own setting, with the same code
+    quick: bool  # at most 30 seconds, to check that everything runs; the numbers mean nothing
+    folder: Path  # for its figures; it exists
+    runs: Path  # of trained runs; those that are found there are not trained again
     data_root: str
-    jobs: int
-    say: Callable[[str], None]
+    jobs: int  # runs at a time
+    say: Callable[[str], None]  # prints a line of progress
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the table: the paper's number next to ours.
+    """One line of the table: the paper's number next to ours."""
 
-    Attributes:
-        what: the quantity, with its unit.
-        paper: what the paper says, and where; "" if it gives no number.
-        ours: what came out.
-        n: repetitions (seeds) behind it.
-        interval: 95 % interval of what the verdict rests on, as text; "" if there is none.
-        verdict: whether ours supports the paper's claim.
-    """
-
-    what: str
-    paper: str
-    ours: str
-    n: int
-    interval: str
-    verdict: Verdict
+    what: str  # the quantity, with its unit
+    paper: str  # the paper's number or claim, and its place; "" if it gives none
+    ours: str  # our number
+    n: int  # repetitions (seeds) behind it
+    interval: str  # 95 % interval behind the verdict, as text; "" if there is none
+    verdict: Verdict  # whether our number supports the paper's claim
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment returns.
+    """What an experiment returns."""
 
-    Attributes:
-        findings: lines of the table.
-        values: settings, and every number behind findings and figures; goes into results.json.
-        figures: file names in the folder, PNG.
-        notes: what readers of the table must know, a sentence each.
-    """
-
-    findings: list[Finding]
-    values: dict[str, Any]
-    figures: list[str]
-    notes: list[str] = field(default_factory=list)
+    findings: list[Finding]  # lines of the table
+    values: dict[str, Any]  # settings, and every number behind findings and figures; goes into results.json
+    figures: list[str]  # file names in the folder, PNG
+    notes: list[str] = field(default_factory=list)  # what readers of the table must know, a sentence each

@@ -1,4 +1,4 @@
-"""results.json: what an experiment found, and what it depends on."""
+"""results.json: an experiment's results, and their origin."""
 
 import json
 import os
@@ -19,26 +19,17 @@ FILE = "results.json"
 
 @dataclass(frozen=True)
 class ExperimentResult:
-    """An outcome with its origin.
+    """An outcome with its origin; for findings, values, figures and notes see `Outcome`."""
 
-    Attributes:
-        name, scale, quick: which experiment.
-        command: what was typed.
-        commit: of the code, "+" after it where files differed from it; None outside a checkout.
-        machine, versions: what ran it.
-        wall_seconds, cpu_seconds: of the command, processes that it started included.
-        findings, values, figures, notes: see `Outcome`.
-    """
-
-    name: str
+    name: str  # of the experiment
     scale: str
     quick: bool
-    command: str
-    commit: str | None
+    command: str  # as it was typed
+    commit: str | None  # of the code, with "+" if files differed from it; None outside a checkout
     machine: str
-    versions: dict[str, str]
+    versions: dict[str, str]  # package -> version
     wall_seconds: float
-    cpu_seconds: float
+    cpu_seconds: float  # including the processes that the command started
     findings: list[Finding]
     values: dict[str, Any]
     figures: list[str]

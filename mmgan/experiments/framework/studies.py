@@ -1,11 +1,11 @@
 """Whole training runs behind an experiment: a data set, a network and seeds, on which arms are compared.
 
-Runs are trained by `mmgan train-classifier` or `mmgan train-gan` in processes of their own, and kept under their arm's
-name: experiments that need the same arm share it, and what was trained once is not trained again.
+`mmgan train-classifier` or `mmgan train-gan` trains each run in its own process. Runs are kept under their arm's name:
+experiments that need the same arm share it, and no run is trained twice.
 """
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 from mmgan.data import load_images
 from mmgan.errors import TrainingFailed, UserError
 from mmgan.experiments.framework.figures import Values
-from mmgan.experiments.framework.outcome import Finding, Outcome, Place
+from mmgan.experiments.framework.outcome import Outcome, Place
 from mmgan.experiments.framework.verdicts import Direction, compare_arms
+from mmgan.report.entries import Metric
 from mmgan.report.record import Record, read_record
 from mmgan.sweeps.definition import Settings, Sweep, TrainerName, list_runs
 from mmgan.sweeps.running import run_sweep
@@ -24,43 +25,26 @@ from mmgan.sweeps.table import write_summary
 
 @dataclass(frozen=True)
 class Study:
-    """What is the same for all arms.
+    """What all arms have in common."""
 
-    Attributes:
-        label: data and network, for readers.
-        name: of the folder of its runs.
-        config: the file that all runs start from.
-        settings: over it.
-        seeds: of each arm.
-        trainer: "classifier" or "gan".
-    """
-
-    label: str
-    name: str
-    config: str
-    settings: Settings
-    seeds: tuple[int, ...]
+    label: str  # data and network, for readers
+    name: str  # of the folder of its runs
+    config: str  # the file that all runs start from
+    settings: Settings  # these override the file
+    seeds: tuple[int, ...]  # of each arm
     trainer: TrainerName = "classifier"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A claim of the paper: with `arm`, `measure` is lower, or higher, than with `baseline`.
+    """A claim of the paper: with `arm`, `measure` is lower, or higher, than with `baseline`."""
 
-    Attributes:
-        measure: its name with its unit; also the key under which its values are found.
-        arm, baseline: names of arms.
-        claim: where the paper has the arm.
-        paper: its numbers, and where they stand.
-        digits: after the point.
-    """
-
-    measure: str
+    measure: str  # its name with its unit; also the key of its values
     arm: str
     baseline: str
     claim: Direction
-    paper: str
-    digits: int = 2
+    paper: str  # its numbers, and their place
+    digits: int = 2  # after the point
 
 
 def arm(layers: str, alpha: float = 1.0) -> str:
@@ -78,19 +62,11 @@ def train(place: Place, study: Study, arms: Mapping[str, Settings]) -> dict[str,
     """The runs of each arm in the order of the seeds; missing ones are trained.
 
     Raises:
-        UserError: if the data are not there, another run lies in the way, or runs were judged differently.
+        UserError: if data are missing, a folder holds another run, or runs were judged differently.
         TrainingFailed: if a run failed; the others are kept.
     """
-    baseline = next(iter(arms))
-    sweep = Sweep(
-        trainer=study.trainer,
-        config=study.config,
-        settings=study.settings,
-        seeds=study.seeds,
-        arms=arms,
-        baseline=baseline,
-        folder=place.runs / study.name,
-    )
+    common = {name: getattr(study, name) for name in ("trainer", "config", "settings", "seeds")}
+    sweep = Sweep(**common, arms=arms, baseline=next(iter(arms)), folder=place.runs / study.name)
     _check_data(list_runs(sweep)[0].config)
     result = run_sweep(sweep, jobs=place.jobs, say=place.say)
     if result.failed:
@@ -101,14 +77,11 @@ def train(place: Place, study: Study, arms: Mapping[str, Settings]) -> dict[str,
     write_summary(summary, sweep.folder)
     if summary.notes:
         raise UserError(f"the runs in {sweep.folder} cannot be compared: {'; '.join(summary.notes)}")
-    records: dict[str, list[Record]] = {name: [] for name in arms}
-    for ended in result.runs:
-        records[ended.run.arm].append(read_record(ended.run.folder))
-    return records
+    return {name: [read_record(one.run.folder) for one in result.runs if one.run.arm == name] for name in arms}
 
 
 def _check_data(config: Settings) -> None:
-    """Refuse data that are not there in one line, instead of a line for each run."""
+    """Refuse missing data in one line, instead of one line for each run."""
     if not config["download"]:
         names = ("image_size", "channels", "skip_bad_images")
         for split in ("train", "test"):
@@ -116,7 +89,7 @@ def _check_data(config: Settings) -> None:
 
 
 def cost_note(study: Study, records: Mapping[str, Sequence[Record]]) -> str:
-    """How long the runs took, from the times of their files: the experiment may have found them trained."""
+    """The time the runs took, from the times of their files: some may have been trained earlier."""
     runs = [record.folder for of in records.values() for record in of]
     seconds = [folder.scores_file.stat().st_mtime - folder.config_file.stat().st_mtime for folder in runs]
     return (
@@ -125,25 +98,19 @@ def cost_note(study: Study, records: Mapping[str, Sequence[Record]]) -> str:
     )
 
 
-def measure(records: Mapping[str, Sequence[Record]], of: Callable[[Record], float]) -> dict[str, list[float]]:
-    """One number a run."""
-    return {name: [of(record) for record in runs] for name, runs in records.items()}
+def measure(records: Mapping[str, Sequence[Record]], *metrics: Metric) -> dict[str, dict[str, list[float]]]:
+    """The metrics' names -> the values of each arm's last scores, one per run."""
 
+    def value(metric: Metric, record: Record) -> float:
+        found = metric.value(record.judged)
+        assert found is not None  # a run without scores has failed
+        return found
 
-def test_error(record: Record) -> float:
-    """Test error after the last epoch, in percent."""
-    assert record.last is not None
-    return float(record.last["test"]["error_percent"])
-
-
-def test_nll(record: Record) -> float:
-    """Test NLL after the last epoch, in nats."""
-    assert record.last is not None
-    return float(record.last["test"]["nll"])
+    return {m.name: {arm: [value(m, run) for run in runs] for arm, runs in records.items()} for m in metrics}
 
 
 class Collected:
-    """The outcome of an experiment, put together study by study.
+    """The outcome of an experiment, collected study by study.
 
     Args:
         name: of the experiment, with which its figures' names begin.
@@ -163,7 +130,7 @@ class Collected:
         measured: Mapping[str, Values],
         **details: Any,
     ) -> None:
-        """Compare a study's arms, keep its values, and note what its runs took.
+        """Compare a study's arms, keep its values, and note the time its runs took.
 
         Args:
             study: what was trained.
@@ -172,33 +139,15 @@ class Collected:
             measured: a measure's name -> its values by arm.
             details: what else results.json says of the study.
         """
-        self.outcome.findings.extend(find(comparisons, measured, study.label))
+        for c in comparisons:
+            what, values = f"{study.label}: {c.measure}, {c.arm} against {c.baseline}", measured[c.measure]
+            finding = compare_arms(what, c.paper, values[c.arm], values[c.baseline], c.claim, c.digits)
+            self.outcome.findings.append(finding)
         about = {"label": study.label, "seeds": study.seeds}
         self.outcome.values[study.name] = {**about, **details, "values": measured}
         self.outcome.notes.append(cost_note(study, records))
 
     def figure(self, name: str = "") -> Path:
-        """Where the figure of that name goes: of a study, or the experiment's only one."""
+        """The path for a study's figure, or for the experiment's only one."""
         self.outcome.figures.append(f"{self._name}-{name}.png" if name else f"{self._name}.png")
         return self._folder / self.outcome.figures[-1]
-
-
-def find(comparisons: Sequence[Comparison], values: Mapping[str, Values], label: str) -> list[Finding]:
-    """A line of the table for each comparison.
-
-    Args:
-        comparisons: the claims.
-        values: a measure's name -> its values by arm.
-        label: of the study.
-    """
-    return [
-        compare_arms(
-            f"{label}: {c.measure}, {c.arm} against {c.baseline}",
-            c.paper,
-            values[c.measure][c.arm],
-            values[c.measure][c.baseline],
-            c.claim,
-            c.digits,
-        )
-        for c in comparisons
-    ]

@@ -21,15 +21,15 @@ def compare_arms(
 ) -> Finding:
     """One arm against the baseline over the same seeds.
 
-    The verdict rests on Student's 95 % interval of the paired difference: it "agrees" if all of the interval lies where
-    the paper says (`claim`: the arm is lower, or higher, than the baseline), "disagrees" if all of it lies on the other
-    side, and is "undecided" if it holds 0; then the difference is added that n pairs show four times in five.
+    The verdict rests on Student's 95 % interval of the paired difference: "agrees" if the whole interval lies on the
+    side that the paper claims, "disagrees" if it lies on the other side, "undecided" if it contains 0. An undecided
+    line also gives the difference that n pairs would show four times in five.
 
     Args:
         what: the quantity, with its unit and both arms' names.
         paper: what the paper says.
         arm, baseline: a value for each seed, in the same order of seeds, two or more.
-        claim: where the paper has the arm.
+        claim: whether the paper has the arm lower or higher than the baseline.
         digits: after the point.
     """
     d = paired_difference(arm, baseline)
@@ -64,6 +64,12 @@ def compare_runs(
     """
     ours, theirs = ([float(run[key]) for run in runs[name]] for name in (arm, baseline))
     return compare_arms(f"{what}, {arm} against {baseline}", paper, ours, theirs, claim, digits)
+
+
+def conclude(what: str, paper: str, ours: str, n: int, agrees: bool | None) -> Finding:
+    """A line without an interval; `agrees` is None if the paper gives no number."""
+    verdict: Verdict = "no number to compare with" if agrees is None else "agrees" if agrees else "disagrees"
+    return Finding(what, paper, ours, n, "", verdict)
 
 
 def mean_sd(values: Sequence[float], digits: int = 2) -> str:

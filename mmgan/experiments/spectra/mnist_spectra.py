@@ -1,10 +1,10 @@
 """Section 3.2, Figures 9 to 12 (Appendix G): singular values of MNIST's classes at a bottleneck, five regularisers.
 
-What is measured: the bottleneck's output for the test images, where Manifold Mixup mixes. Section 3.2 speaks of "the
-first hidden layer" and of "a single, fixed hidden layer", without a size; Appendix G, which it names for details, of
-the bottleneck. Nothing is centred, as in the paper's text; results.json holds the centred values too. A network can
-undo any scale of its bottleneck in the next layer, and singular values have that scale. So the thickness of the
-classes, in units of the distance between their means, is compared too.
+The measures are of the bottleneck's output for the test images; Manifold Mixup mixes there. Section 3.2 mentions "the
+first hidden layer" and "a single, fixed hidden layer", without a size; Appendix G, to which it refers, has the
+bottleneck. Nothing is centred, as in the paper's text; results.json holds the centred values too. A network can undo
+any scale of its bottleneck in the next layer, and singular values have that scale. So the thickness of the classes, in
+units of the distance between their means, is compared too.
 
 The paper gives no optimiser and no length: ours are Adam at 0.001 along a cosine, batches of 128; weight decay 1e-3
 (L2, in the gradient) and dropout 0.5 as in the spiral experiment; alpha 2 for both mixups. Arms of a seed share initial
@@ -123,7 +123,7 @@ def _train(
 
 
 def measure(hidden: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> dict[str, Any]:
-    """Spectra of one network's hidden states and what Section 3.2 makes of them; see `mmgan.analysis.spectra`.
+    """Spectra of one network's hidden states and Section 3.2's summaries of them; see `mmgan.analysis.spectra`.
 
     Args:
         hidden: a row an example.

@@ -1,4 +1,4 @@
-"""Findings on spectra next to Section 3.2's numbers, and Figures 9 to 12."""
+"""Findings on spectra, compared with Section 3.2's numbers, and Figures 9 to 12."""
 
 import statistics
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ Measured = dict[str, dict[str, list[dict[str, Any]]]]
 LARGEST = {BASELINE: 51.73, WEIGHT_DECAY: 33.76, DROPOUT: 28.83, INPUT: 33.46, MANIFOLD: 31.65}  # Section 3.2
 REST = {BASELINE: 78.67, WEIGHT_DECAY: 73.36, DROPOUT: 77.47, INPUT: 66.89, MANIFOLD: 40.98}
 ENOUGH = 30.0
-"""Fall of the rest, in percent, that is asked for; the paper's is 47.9."""
+"""Required fall of the rest, in percent; the paper's is 47.9."""
 
 COLOURS = {BASELINE: "tab:blue", WEIGHT_DECAY: "tab:red", DROPOUT: "0.5", INPUT: "tab:orange", MANIFOLD: "tab:green"}
 
@@ -68,7 +68,7 @@ def _values(runs: list[dict[str, Any]], key: str) -> list[float]:
 
 
 def _falls(arms: Mapping[str, list[dict[str, Any]]]) -> list[float]:
-    """By how many percent the rest is lower with Manifold Mixup, by seed."""
+    """The fall of the rest with Manifold Mixup, in percent, by seed."""
     pairs = zip(_values(arms[MANIFOLD], "rest"), _values(arms[BASELINE], "rest"), strict=True)
     return [100 * (1 - ours / theirs) for ours, theirs in pairs]
 
@@ -79,19 +79,14 @@ def _fall(title: str, arms: Mapping[str, list[dict[str, Any]]], paper: str) -> F
     d = paired_difference(falls, [0.0] * len(falls))
     verdict: Verdict = "agrees" if d.low >= ENOUGH else "disagrees" if d.high < ENOUGH else "undecided"
     ours, theirs = (mean_sd(_values(arms[name], "rest"), 1) for name in (MANIFOLD, BASELINE))
-    return Finding(
-        f"{title}: fall of the sum of non-largest singular values of a class, %, {MANIFOLD} against {BASELINE};"
-        f" at least {ENOUGH:.0f} asked",
-        paper,
-        f"{mean_sd(falls, 1)} ({theirs} to {ours})",
-        d.n,
-        f"{d.mean:.1f} [{d.low:.1f}, {d.high:.1f}]",
-        verdict,
-    )
+    what = f"{title}: fall of the sum of non-largest singular values of a class, %, {MANIFOLD} against {BASELINE}"
+    interval = f"{d.mean:.1f} [{d.low:.1f}, {d.high:.1f}]"
+    said = f"{mean_sd(falls, 1)} ({theirs} to {ours})"
+    return Finding(f"{what}; at least {ENOUGH:.0f} asked", paper, said, d.n, interval, verdict)
 
 
 def _same(verdict: Verdict) -> Verdict:
-    """An interval with 0 in it does not prove that there is no difference; one without 0 contradicts that claim."""
+    """An interval that contains 0 does not prove that there is no difference; one without 0 contradicts the claim."""
     return "undecided" if verdict == "undecided" else "disagrees"
 
 

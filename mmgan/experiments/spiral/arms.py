@@ -1,4 +1,4 @@
-"""The two spirals, and the regularisers that are compared on them (Figures 1 and 2)."""
+"""The two spirals, and the regularisers compared on them (Figures 1 and 2)."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from mmgan.draws import numpy_stream
 
 @dataclass(frozen=True)
 class Arm:
-    """A regulariser: what it changes of the plain network and its training."""
+    """A regulariser, as changes to the plain network and its training."""
 
     layers: str = "none"
     weight_decay: float = 0.0
@@ -40,7 +40,7 @@ def spirals(
 ) -> tuple[Float[Tensor, "n 2"], Int64[Tensor, " n"]]:
     """Two interleaved Archimedean spirals, r = angle / (2 pi turns), the second turned by half a turn.
 
-    Points are uniform in r^2, so about uniform along the arms but for the innermost; r is in [0.15, 1].
+    Points are uniform in r^2, so roughly uniform along the arms except near the centre; r is in [0.15, 1].
 
     Args:
         count: points; labels alternate.

@@ -1,4 +1,4 @@
-"""Figures 1 and 2: two spirals through a 2D bottleneck; what each regulariser does to hidden states off the data.
+"""Figures 1 and 2: two spirals through a 2D bottleneck; the effect of each regulariser on hidden states off the data.
 
 The paper gives neither sizes nor code; these are ours. Two spirals of one and a half turns in [-1.1, 1.1]^2; a network
 2-48-48-2-48-48-2 with the bottleneck as layer 3, where Appendix B has it, so that Figure 1's layers 1 and 3 are the
@@ -138,13 +138,12 @@ def _findings(measured: Mapping[str, list[dict[str, float]]]) -> list[Finding]:
     share = "non-largest / all singular values of a class, bottleneck"
     rest = "sum of a class's non-largest singular values, layer"
     broad, flat = "broader regions of low confidence (Figure 1 d, e)", "flattened (Figure 1 {})"
+    smooth = "boundary smoother, farther from the data (Figure 1 a, b)"
     lines = [
         line(sure, "hidden_sure_share", broad, MANIFOLD, VANILLA),
         line(hidden, "hidden_confidence", broad, MANIFOLD, VANILLA),
         line(off, "confidence_off_data", "low off the data (Figure 1 b, e; Section 1)", MANIFOLD, VANILLA),
-        line(
-            margin, "margin", "boundary smoother, farther from the data (Figure 1 a, b)", MANIFOLD, VANILLA, "higher", 3
-        ),
+        line(margin, "margin", smooth, MANIFOLD, VANILLA, "higher", 3),
         line("test error (%)", "test_error", "generalises better (Section 1)", MANIFOLD, VANILLA, digits=2),
         line(spread, "relative_spread", "classes concentrated (Figure 2)", MANIFOLD, VANILLA, digits=3),
         line(thick, "thickness", flat.format("f"), MANIFOLD, VANILLA, digits=3),

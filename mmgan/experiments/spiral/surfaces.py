@@ -1,4 +1,4 @@
-"""Decision surfaces on a plane: the grid, the confidence on it, and how it is drawn (Figures 1 and 2)."""
+"""Decision surfaces on a plane: the grid, the confidence on it, and the drawing (Figures 1 and 2)."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ Box = tuple[tuple[float, float], tuple[float, float]]
 """((lowest, highest) of the first coordinate, the same of the second)."""
 
 LEVELS = [0.0, 0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.95, 1.0]
-"""Edges of the drawn probabilities: what is sure to 95 % or more is in the two ends' colours."""
+"""Edges of the drawn probabilities; the two end colours mean 95 % confidence or more."""
 
 POINT_COLOURS = ("#8c0d25", "#0b3c78")  # class 0 red, class 1 blue
 SURFACE_COLOURS = LinearSegmentedColormap.from_list("surface", ["#f4a08a", "#ffffff", "#8ab8e0"], N=len(LEVELS) - 1)
@@ -34,7 +34,7 @@ def grid_over(box: Box, cells: int) -> Float[Tensor, "cells*cells 2"]:
 
 
 def after(network: MLP, layer: str) -> nn.Sequential:
-    """What follows a hidden layer of the network: its representations (n, d) -> logits (n, classes)."""
+    """The network after a hidden layer: representations (n, d) -> logits (n, classes)."""
     names = [name for name, _ in network.named_children()]
     return nn.Sequential(*list(network)[names.index(network.stages[layer]) + 1 :])
 
@@ -64,7 +64,7 @@ def draw_surface(
     Args:
         axes: to draw on; its limits become the box.
         to_logits: points (n, 2) -> logits (n, 2), in evaluation mode.
-        box: what is shown.
+        box: the range to show.
         points, labels: examples.
         dots: further points, drawn small and black.
         cells: of the drawn grid, along each side.

@@ -22,7 +22,7 @@ COLUMNS = 4
 
 @dataclass(frozen=True, eq=False)
 class TrainedSpiral:
-    """One arm's network and what it was trained on."""
+    """One arm's network and its training data."""
 
     network: MLP
     x: Float[Tensor, "n 2"]
@@ -32,8 +32,8 @@ class TrainedSpiral:
 def draw_surfaces(arms: Mapping[str, TrainedSpiral], inputs: Box, layer: str, path: Path) -> None:
     """Input space above hidden space for each arm, in bands of four arms.
 
-    Black dots are the representations of inputs drawn uniformly from the input's range, where they fall into the shown
-    part of the hidden space: the box of the training examples' representations and a tenth more.
+    Black dots are the representations of inputs drawn uniformly from the input's range. The shown part of the hidden
+    space is the box of the training examples' representations and a tenth more on each side.
     """
     bands = -(-len(arms) // COLUMNS)
     figure = Figure(figsize=(8, 4.2 * bands + 0.4), layout="constrained")
@@ -78,10 +78,8 @@ def draw_spectra(spectra: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
     for axes, layer in zip(figure.subplots(1, len(layers), width_ratios=[2, 1]), layers, strict=True):
         for name, of in spectra.items():
             mean = np.mean(of[layer], axis=0)[:10]
-            strong = "Manifold" in name or name == "vanilla"
-            axes.plot(
-                range(1, len(mean) + 1), mean, marker="o", markersize=3, linewidth=2.2 if strong else 1, label=name
-            )
+            width = 2.2 if "Manifold" in name or name == "vanilla" else 1
+            axes.plot(range(1, len(mean) + 1), mean, marker="o", markersize=3, linewidth=width, label=name)
         axes.set(yscale="log", xlabel="rank of the singular value", title=f"layer {layer}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)

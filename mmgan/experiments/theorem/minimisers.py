@@ -48,7 +48,7 @@ def _quadrature(alpha: float, nodes: int) -> tuple[Tensor, Tensor]:
 def closed_form(
     d: int, dim: int, seed: int
 ) -> tuple[Float64[Tensor, "dim d"], Float64[Tensor, "dim d"], Float64[Tensor, " d"]]:
-    """A, H, b with A^T H + b 1^T = I if dim >= d - 1, and as near to I as rank `dim` comes otherwise.
+    """A, H, b with A^T H + b 1^T = I if dim >= d - 1, and otherwise as close to I as rank `dim` allows.
 
     With b = 1/d the rest, I - 1 1^T / d, is a projection of rank d - 1, and its singular value decomposition gives A
     and H; by Eckart and Young's theorem no linear f does better for fewer dimensions. H is turned by a random rotation,
@@ -68,11 +68,11 @@ def closed_form(
 
 
 def least_linear_loss(d: int, dim: int, n: int, alpha: float) -> float:
-    """The least J that a linear f can have for n points, as many of each class.
+    """The least J of a linear f for n points, with equally many points in each class.
 
     J depends on the residuals r_i = f(h_i) - y_i alone: 2 (E[lam^2] - E[lam (1 - lam)] / (n - 1)) mean |r_i|^2 plus a
     multiple of |mean r_i|^2, which b makes 0; and mean |r_i|^2 is at least (d - 1 - dim) / d, since each of the d - 1
-    directions between the classes that dim(H) has no room for leaves 1/d.
+    directions between the classes that does not fit into dim(H) leaves 1/d.
     """
     square, product = (alpha + 1) / (2 * (2 * alpha + 1)), alpha / (2 * (2 * alpha + 1))
     return 2 * (square - product / (n - 1)) * max(d - 1 - dim, 0) / d
@@ -81,7 +81,7 @@ def least_linear_loss(d: int, dim: int, n: int, alpha: float) -> float:
 def free_directions(
     a: Float64[Tensor, "dim d"], h: Float64[Tensor, "dim d"], classes: Int64[Tensor, " n"], seed: int
 ) -> Float64[Tensor, "n dim"]:
-    """Corollary 1: the points H_i + e_i, every one displaced by a normal e_i of its own in the null space of A^T."""
+    """Corollary 1: the points H_i + e_i, each displaced by its own normal e_i in the null space of A^T."""
     rank = numerical_rank(torch.linalg.svdvals(a))
     basis = torch.linalg.svd(a).U[:, rank:]  # (dim, dim - rank)
     e = torch.from_numpy(numpy_stream(seed, "displacements").normal(size=(len(classes), basis.shape[1])))
@@ -90,7 +90,7 @@ def free_directions(
 
 
 def numerical_rank(singular_values: Float64[Tensor, " r"], tolerance: float = 1e-10) -> int:
-    """How many singular values exceed `tolerance` times the largest, and `tolerance` itself."""
+    """The number of singular values above `tolerance` times the largest, and above `tolerance` itself."""
     largest = max(float(singular_values.max()), 1.0)
     return int((singular_values > tolerance * largest).sum())
 
@@ -98,7 +98,7 @@ def numerical_rank(singular_values: Float64[Tensor, " r"], tolerance: float = 1e
 def trained(
     f: nn.Module, y: Float64[Tensor, "n d"], dim: int, alpha: float, *, nodes: int, steps: int, lr: float, seed: int
 ) -> Float64[Tensor, "n dim"]:
-    """Free points of normal start and f, in float64, trained together on `mixup_loss`; f in place.
+    """Train f (in place) and free points with a normal start together on `mixup_loss`, in float64.
 
     Adam with all pairs in every step; the learning rate falls to 0 along a cosine.
 

@@ -65,7 +65,7 @@ def run(place: Place) -> Outcome:
 
 
 def _build(d: int, dim: int) -> dict[str, Any]:
-    """The proof's minimiser, with every point where H puts its class and then moved along the free directions."""
+    """The proof's minimiser, with all points at their class's column of H, then moved along the free directions."""
     a, h, b = closed_form(d, dim, seed=0)
     classes = torch.arange(d).repeat(max(PER_CLASS, dim - d + 3))  # (n,); more than the free directions of each class
     y = torch.eye(d, dtype=torch.float64)[classes]  # (n, d)

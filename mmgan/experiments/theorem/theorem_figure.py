@@ -1,4 +1,4 @@
-"""Theorem 1 and Corollary 1 drawn: the loss by dim(H), and how many directions of a class remain."""
+"""Figure of Theorem 1 and Corollary 1: the loss by dim(H), and the number of directions left to a class."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from mmgan.analysis.plots import DOTS_PER_INCH
 from mmgan.analysis.png import save_png
 from mmgan.experiments.theorem.theorem_findings import RANK_TOLERANCE
 
-LOWEST = 1e-17  # singular value drawn; what is less lies a little above it
+LOWEST = 1e-17  # of the axis; smaller singular values are drawn a little above it
 
 
 def draw_theorem(

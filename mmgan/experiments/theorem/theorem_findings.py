@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmgan.experiments.framework.outcome import Finding, Verdict
+from mmgan.experiments.framework.outcome import Finding
+from mmgan.experiments.framework.verdicts import conclude
 
 ZERO = 1e-12  # a loss below it is called 0; rounding leaves about 1e-30 of losses near 0.1
 RANK_TOLERANCE = 1e-6  # a singular value of trained points below it counts as 0; those of free directions are near 1
@@ -33,7 +34,7 @@ def compare_theorem(
     Args:
         d: number of classes of all that was trained.
         built: the closed form by number of classes and dim(H).
-        linear: by dim(H), and of every seed, what came of points trained with a linear f.
+        linear: by dim(H), for every seed, the numbers of points trained with a linear f.
         networks: the same with a network as f.
     """
     return [*_of_closed_form(built), *_of_linear(d, linear), _of_networks(d, networks)]
@@ -45,90 +46,45 @@ def _of_closed_form(built: Mapping[int, Mapping[int, Mapping[str, Any]]]) -> lis
     worst = max(of["loss"] for _, of in enough)
     moved = max(of["loss_moved_along_free_directions"] for _, of in enough)
     free = all(of["ranks_of_classes"] == [expected] for expected, of in enough)
+    at, at_most = (
+        ", ".join(f"{_span([dim for dim in found if (dim >= d - 1) == above])} (d = {d})" for d, found in built.items())
+        for above in (True, False)
+    )
+    rank = "the proof's f and g, same dim(H): rank of each class's points about their mean, moved in A's null space"
     ours = f"{'dim(H) - d + 1' if free else 'not so'}, and the loss is {moved:.0e}"
-    at, at_most = (", ".join(f"{of} (d = {d})" for d, of in spans.items()) for spans in (_above(built), _below(built)))
     return [
-        Finding(
-            f"loss of the proof's f and g, dim(H) = {at}", "0 (Theorem 1)", f"≤ {worst:.0e}", 1, "", _is(worst < ZERO)
-        ),
-        Finding(
-            "the proof's f and g, same dim(H): rank of each class's points about their mean, moved in A's null space",
-            "dim(H) - d + 1 (Corollary 1)",
-            ours,
-            1,
-            "",
-            _is(free and moved < ZERO),
-        ),
-        Finding(
-            f"least loss of any linear f, dim(H) = {at_most}",
-            "",
-            f"≥ {min(short):.3f}",
-            1,
-            "",
-            "no number to compare with",
-        ),
+        conclude(f"loss of the proof's f and g, dim(H) = {at}", "0 (Theorem 1)", f"≤ {worst:.0e}", 1, worst < ZERO),
+        conclude(rank, "dim(H) - d + 1 (Corollary 1)", ours, 1, free and moved < ZERO),
+        conclude(f"least loss of any linear f, dim(H) = {at_most}", "", f"≥ {min(short):.3f}", 1, None),
     ]
 
 
 def _of_linear(d: int, linear: Mapping[int, Sequence[Mapping[str, Any]]]) -> list[Finding]:
-    enough = [dim for dim in linear if dim >= d - 1]
-    below = [one for dim, runs in linear.items() if dim < d - 1 for one in runs]
+    enough, short = [dim for dim in linear if dim >= d - 1], [dim for dim in linear if dim < d - 1]
+    below = [one for dim in short for one in linear[dim]]
     n, losses = len(linear[d - 1]), [one["loss"] for one in below]
     worst = max(one["loss"] for dim in enough for one in linear[dim])
     excess = max(abs(one["loss"] / one["least_loss_of_linear_f"] - 1) for one in below)
     ranks = {dim: sorted({rank for one in linear[dim] for rank in one["rank_of_each_class"]}) for dim in enough}
+    what, above = "points and a linear f, trained:", f"dim(H) = {_span(enough)} (d = {d})"
+    least = f"{max(losses):.3f} to {min(losses):.3f}, the least possible but for a share of {excess:.0e}"
+    limits = f"at most {', '.join(str(dim - d + 1) for dim in enough)} (Corollary 1)"
+    found = ", ".join("/".join(map(str, ranks[dim])) for dim in enough)
+    fits = all(max(ranks[dim]) <= dim - d + 1 for dim in enough)
     return [
-        Finding(
-            f"points and a linear f, trained: loss, dim(H) = {_span(enough)} (d = {d})",
-            "0 (Theorem 1)",
-            f"≤ {worst:.0e}",
-            n,
-            "",
-            _is(worst < ZERO),
-        ),
-        Finding(
-            f"points and a linear f, trained: loss, dim(H) = {_span([dim for dim in linear if dim < d - 1])} (d = {d})",
-            "",
-            f"{max(losses):.3f} to {min(losses):.3f}, the least possible but for a share of {excess:.0e}",
-            n,
-            "",
-            "no number to compare with",
-        ),
-        Finding(
-            f"points and a linear f, trained: rank of each class about its mean, dim(H) = {_span(enough)} (d = {d})",
-            f"at most {', '.join(str(dim - d + 1) for dim in enough)} (Corollary 1)",
-            ", ".join("/".join(map(str, ranks[dim])) for dim in enough),
-            n,
-            "",
-            _is(all(max(ranks[dim]) <= dim - d + 1 for dim in enough)),
-        ),
+        conclude(f"{what} loss, {above}", "0 (Theorem 1)", f"≤ {worst:.0e}", n, worst < ZERO),
+        conclude(f"{what} loss, dim(H) = {_span(short)} (d = {d})", "", least, n, None),
+        conclude(f"{what} rank of each class about its mean, {above}", limits, found, n, fits),
     ]
 
 
 def _of_networks(d: int, networks: Mapping[int, Sequence[Mapping[str, Any]]]) -> Finding:
     runs = networks[d - 2]
     low, high = (of(one["loss"] for one in runs) for of in (min, max))
-    return Finding(
-        f"points and a network as f, trained: loss, dim(H) = {d - 2} < d - 1 (d = {d})",
-        "",
-        f"{low:.4f} to {high:.4f}, against at least {runs[0]['least_loss_of_linear_f']:.3f} with a linear f",
-        len(runs),
-        "",
-        "no number to compare with",
-    )
-
-
-def _above(built: Mapping[int, Mapping[int, Any]]) -> dict[int, str]:
-    return {d: _span([dim for dim in found if dim >= d - 1]) for d, found in built.items()}
-
-
-def _below(built: Mapping[int, Mapping[int, Any]]) -> dict[int, str]:
-    return {d: _span([dim for dim in found if dim < d - 1]) for d, found in built.items()}
+    what = f"points and a network as f, trained: loss, dim(H) = {d - 2} < d - 1 (d = {d})"
+    ours = f"{low:.4f} to {high:.4f}, against at least {runs[0]['least_loss_of_linear_f']:.3f} with a linear f"
+    return conclude(what, "", ours, len(runs), None)
 
 
 def _span(dims: Sequence[int]) -> str:
     return f"{min(dims)} to {max(dims)}"
-
-
-def _is(agrees: bool) -> Verdict:
-    return "agrees" if agrees else "disagrees"
