@@ -113,7 +113,7 @@ def assert_equal_to_hand(case: Case, plans: Sequence[MixPlan], mode: Mode, n: in
     model = case.build().double().train(train)
     twin = copy.deepcopy(model)
     x = torch.randn(n, *case.shape, dtype=torch.float64, requires_grad=True)
-    net = Mixed(model, [plan.layer for plan in plans])
+    net = Mixed(model, [plan.layer for plan in plans], check=False)  # the look is not the subject
     got, wanted = net(x, plan=tuple(plans), mode=mode), forward(case, twin, x, plans, mode)
     torch.testing.assert_close(got, wanted, rtol=1e-11, atol=1e-12)
     found, expected = gradients(net.model, x, got), gradients(twin, x, wanted)
