@@ -28,7 +28,7 @@ demo: $(VENV)/.installed  ## train a GAN on scikit-learn's digits for about two 
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/.installed-dev data lint  ## check types and style, run all tests, in about four minutes on two cores
+test: $(VENV)/.installed-dev data lint  ## check types and style, run all tests, in under six minutes on two cores
 	$(PYTEST)
 
 test-fast: $(VENV)/.installed-dev data  ## run the tests that are not marked slow, in a minute: before each commit
