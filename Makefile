@@ -31,7 +31,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfil
 test: $(VENV)/.installed-dev data lint  ## check types and style, run all tests, in under six minutes on two cores
 	$(PYTEST)
 
-test-fast: $(VENV)/.installed-dev data  ## run the tests that are not marked slow, in a minute: before each commit
+test-fast: $(VENV)/.installed-dev data  ## run the tests that are not marked slow, in two minutes: before each commit
 	$(PYTEST) -m "not slow"
 
 soak: $(VENV)/.installed-dev  ## long campaigns: kill the digits demo at forty random moments, end 200 runs of two processes
