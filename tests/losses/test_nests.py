@@ -110,7 +110,7 @@ def test_a_large_map_does_not_outweigh_a_scalar(name: GANLossName) -> None:
 
 
 def test_per_pixel_labels_of_boxes_in_a_nest() -> None:
-    """Under CutMix a map takes the label of each position, a scalar beside it the share of the area."""
+    """Under CutMix a map takes the label of each position, a scalar next to it the share of the area."""
     loss, mixed = GAN_LOSSES["hinge"], nest(3)
     plan = RealFakePolicy("1", alpha=1.0, rule="cutmix").draw(B)
     labels = lambda head: plan.mix_labels(real_fake_labels(B), head)  # noqa: E731

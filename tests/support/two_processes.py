@@ -57,7 +57,7 @@ def train(net: nn.Module, rank: int | None, backward: Callable[[Tensor], None]) 
             plan = joined([plan_of(mode, step, r) for r in range(WORLD)])
         else:
             x, plan = rows_of(rank), plan_of(mode, step, rank)
-        if mode == "alone":  # a loop of somebody's own, with forwards of its own beside the term
+        if mode == "alone":  # a loop of somebody's own, with forwards of its own next to the term
             ranks = [(r, r) for r in range(WORLD)] if rank is None else [(rank, None)]
             terms = [term_of(net, step, rows_from, given) for rows_from, given in ranks]
             loss = net(x).square().mean() + torch.stack(terms).mean()
