@@ -1,4 +1,4 @@
-"""Miyato's SN-ResNet and SN-DCGAN discriminators. They do not know about mixing."""
+"""Miyato's SN-ResNet (unconditional or with projection) and SN-DCGAN discriminators. They do not know about mixing."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from mmgan.discriminators.blocks import Shortcuts, Spectral
 from mmgan.discriminators.dcgan import DCGANDiscriminator
 from mmgan.discriminators.resnet import ResNetDiscriminator
 from mmgan.errors import UserError
-from mmgan.networks.checks import require_one_of
+from mmgan.networks.checks import refuse_classes, require_one_of
 
 __all__ = ["DCGANDiscriminator", "ResNetDiscriminator", "build_discriminator"]
 
@@ -19,11 +19,12 @@ def build_discriminator(
     pool: Literal["sum", "mean"] = "sum",
     spectral: Spectral = "all",
     shortcuts: Shortcuts = "needed",
+    classes: int | None = None,
 ) -> ResNetDiscriminator | DCGANDiscriminator:
     """Build the discriminator of this architecture for images (n, channels, image_size, image_size).
 
-    The arguments are those of `ResNetDiscriminator` and `DCGANDiscriminator`. Only "resnet" takes `pool`, `shortcuts`
-    and spectral "partial".
+    The arguments are those of `ResNetDiscriminator` and `DCGANDiscriminator`. Only "resnet" takes `pool`, `shortcuts`,
+    `classes` and spectral "partial".
 
     Raises:
         UserError: for an unknown arch, or a size or setting that does not fit it.
@@ -32,7 +33,8 @@ def build_discriminator(
     require_one_of("spectral", spectral, ["all", "partial", "none"])
     require_one_of("shortcuts", shortcuts, ["needed", "all"])
     if arch == "resnet":
-        return ResNetDiscriminator(image_size, channels, width, pool, spectral, shortcuts)
+        return ResNetDiscriminator(image_size, channels, width, pool, spectral, shortcuts, classes)
+    refuse_classes(arch, classes)
     if pool != "sum" or shortcuts != "needed" or spectral == "partial":
         raise UserError("pool, shortcuts and spectral 'partial' are for the resnet discriminator, not for dcgan")
     return DCGANDiscriminator(image_size, channels, width, spectral)

@@ -9,7 +9,6 @@ from mmgan.discriminators.discriminator import Discriminator
 from mmgan.networks.checks import require_positive, require_size
 from mmgan.networks.initialisation import init_normal
 
-_SIZES = (16, 32, 48, 64, 128)
 _LADDER = (1, 2, 4)
 _WIDTH = 64
 
@@ -17,12 +16,12 @@ _WIDTH = 64
 class DCGANDiscriminator(Discriminator):
     """The DCGAN discriminator: three pairs of a 3x3 and a halving 4x4 convolution, then one 3x3, then a linear layer.
 
-    A leaky ReLU of slope 0.1 follows each convolution. The table gives 32 and 48 pixels. The same layers fit any
-    multiple of 8, and the linear layer sees (image_size / 8)^2 positions. Weights start normal with deviation 0.02, as
+    A leaky ReLU of slope 0.1 follows each convolution. The table gives 32 and 48 pixels. The same layers fit other
+    sizes: the linear layer sees (image_size / 8)^2 positions. Weights start normal with deviation 0.02, as
     in DCGAN (arXiv 1511.06434); the table does not state the initialisation.
 
     Args:
-        image_size: 16, 32, 48, 64 or 128 pixels.
+        image_size: a multiple of 16 from 16 to 256 pixels.
         channels: channels of the images.
         width: channels of the first pair. The later ones have 2, 4 and 8 times as many. Default: the table's 64.
         spectral: weights under spectral normalisation: "all" or "none".
@@ -40,7 +39,7 @@ class DCGANDiscriminator(Discriminator):
         self, image_size: int, channels: int = 3, width: int | None = None, spectral: Literal["all", "none"] = "all"
     ) -> None:
         width = _WIDTH if width is None else width
-        require_size("DCGAN discriminator", image_size, _SIZES)
+        require_size("DCGAN discriminator", image_size)
         require_positive(channels=channels, width=width)
         super().__init__(image_size, channels, len(_LADDER) + 1)
         before = channels

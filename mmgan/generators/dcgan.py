@@ -9,7 +9,6 @@ from mmgan.generators.generator import Generator
 from mmgan.networks.checks import require_positive, require_size
 from mmgan.networks.initialisation import batch_norm, init_normal
 
-_SIZES = (16, 32, 48, 64, 128)
 _LADDER = (8, 4, 2, 1)
 _WIDTH = 64
 
@@ -17,11 +16,12 @@ _WIDTH = 64
 class DCGANGenerator(Generator):
     """The standard CNN generator of Miyato et al. 2018, Table 3: three 4x4 transposed convolutions, then one 3x3.
 
-    The table gives 32 and 48 pixels. The same layers fit any multiple of 8. Weights start normal with deviation 0.02,
-    as in DCGAN (arXiv 1511.06434); the table does not state the initialisation.
+    The table gives 32 and 48 pixels. The same layers fit other sizes: the linear layer yields a map of an eighth of the
+    image's side. Weights start normal with deviation 0.02, as in DCGAN (arXiv 1511.06434); the table does not state the
+    initialisation.
 
     Args:
-        image_size: 16, 32, 48, 64 or 128 pixels.
+        image_size: a multiple of 16 from 16 to 256 pixels.
         channels: channels of the images.
         width: channels before the last convolution. The linear layer yields 8 times as many. Default: the table's 64.
         latent_dim: length of a latent vector.
@@ -31,7 +31,7 @@ class DCGANGenerator(Generator):
     """
 
     def __init__(self, image_size: int, channels: int = 3, width: int | None = None, latent_dim: int = 128) -> None:
-        require_size("DCGAN generator", image_size, _SIZES)
+        require_size("DCGAN generator", image_size)
         width = _WIDTH if width is None else width
         require_positive(channels=channels, width=width, latent_dim=latent_dim)
         super().__init__(latent_dim)

@@ -25,12 +25,19 @@ def glorot_linear(in_features: int, out_features: int, bias: bool = True) -> nn.
     return linear
 
 
+def glorot_embedding(count: int, features: int) -> nn.Embedding:
+    """Build a table of `count` vectors with Glorot uniform weights of gain 1."""
+    table = nn.Embedding(count, features)
+    nn.init.xavier_uniform_(table.weight)
+    return table
+
+
 def init_normal(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> None:
     """Draw weights from a normal distribution of deviation 0.02, as DCGAN (arXiv 1511.06434), and set biases to 0."""
     nn.init.normal_(layer.weight, std=0.02)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
 
-def batch_norm(channels: int) -> nn.BatchNorm2d:
+def batch_norm(channels: int, affine: bool = True) -> nn.BatchNorm2d:
     """Build a BatchNorm with the reference's settings: Chainer's eps 2e-5 and decay 0.9 (momentum 0.1 in torch)."""
-    return nn.BatchNorm2d(channels, eps=2e-5, momentum=0.1)
+    return nn.BatchNorm2d(channels, eps=2e-5, momentum=0.1, affine=affine)

@@ -235,7 +235,7 @@ def as_users_run(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"arch": "resnet", "image_size": 28}, "ResNet discriminator for 28 pixels: choose one of 16, 32"),
+        ({"arch": "resnet", "image_size": 28}, "ResNet discriminator for 28 pixels: choose a multiple of 16"),
         ({"arch": "dcgan", "image_size": 40}, "DCGAN discriminator for 40 pixels"),
         ({"arch": "vgg", "image_size": 32}, "'vgg' is unknown: choose resnet or dcgan"),
         ({"arch": "resnet", "image_size": 32, "channels": 0}, "channels is 0"),
