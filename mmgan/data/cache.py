@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import UnidentifiedImageError
 from torch import Tensor
 
-from mmgan.data.decode import GREY_MODES, decode, open_image, upright_size
+from mmgan.data.decode import Header, UnreadableImage, decode, read_header
 from mmgan.data.files import Request, in_threads, key_of, look
 from mmgan.data.images import digest_of
 from mmgan.errors import UserError
@@ -68,10 +67,8 @@ def _write(folder: Path, key: str, request: Request, before: tuple[str, float]) 
     def read(path: Path) -> np.ndarray | str:
         try:
             pixels = decode(path.read_bytes(), request.form.image_size, channels)
-        except UnidentifiedImageError:
-            return "of no format that Pillow knows"
-        except Exception as error:  # Pillow's readers raise all sorts on broken files
-            return " ".join(str(error).split()) or type(error).__name__
+        except (UnreadableImage, OSError) as error:
+            return str(error)
         return pixels if pixels.shape == shape else f"not {image_size} x {image_size} as its header says"
 
     bad: dict[str, str] = {}
@@ -96,24 +93,23 @@ def _native(request: Request) -> tuple[int, int]:
     if form.image_size is not None and form.channels is not None:
         return form.image_size, form.channels
 
-    def header(path: Path) -> tuple[tuple[int, int], bool] | None:
+    def header(path: Path) -> Header | None:
         try:
-            image = open_image(path.read_bytes())
-            return upright_size(image), image.mode in GREY_MODES
-        except Exception:
+            return read_header(path.read_bytes())
+        except (UnreadableImage, OSError):
             return None  # the decoding that follows names it
 
     headers = zip(request.paths, in_threads(header, request), strict=True)
-    good = [(path, *found) for path, found in headers if found is not None]
-    channels = form.channels or (1 if good and all(grey for _, _, grey in good) else 3)
+    good = [(path, found) for path, found in headers if found is not None]
+    channels = form.channels or (1 if good and all(found.grey for _, found in good) else 3)
     if form.image_size is not None or not good:
         return form.image_size or 1, channels
-    first, (width, height), _ = good[0]
-    for path, size, _ in good:
-        if size != (width, width):
+    first, (width, height) = good[0][0], good[0][1].size
+    for path, found in good:
+        if found.size != (width, width):
             raise UserError(
-                f"{request.root / path} is {size[0]} x {size[1]} pixels and {first} {width} x {height}: images that "
-                "are not all of one square size need --image-size"
+                f"{request.root / path} is {found.size[0]} x {found.size[1]} pixels and {first} {width} x {height}: "
+                "images that are not all of one square size need --image-size"
             )
     return width, channels
 

@@ -1,22 +1,78 @@
-"""One image file of any kind to uint8 pixels."""
+"""One image file of any kind to uint8 pixels: the only place that opens images.
+
+Pillow tries every reader it has on a file's first bytes, whatever its name. Its reader of EPS starts the program `gs`,
+and rarely used readers have had the most faults. So only `FORMATS` are opened.
+"""
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+"""Pillow's names of the formats that are read. Of an animation the first frame is read."""
 
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B"})
 
+STRIP = 1 << 22
+"""Pixels that are worked on at a time where intermediate copies are large."""
 
-def open_image(data: bytes) -> Image.Image:
-    """The image in `data`, its header read. Raises Pillow's own error, or DecompressionBombError beyond its limit."""
-    image = Image.open(io.BytesIO(data))
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:  # Pillow itself only warns up to twice its limit
-        raise Image.DecompressionBombError(
-            f"{image.width} x {image.height} pixels are more than Pillow's limit of {limit} against decompression bombs"
-        )
-    return image
+
+class UnreadableImage(ValueError):
+    """A file that is no image of `FORMATS`, or is damaged. The message is the reason, in one line."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of an image before it is decoded."""
+
+    size: tuple[int, int]  # (width, height) as `decode` returns it, upright
+    grey: bool
+    notes: tuple[str, ...]  # what `decode` does to the pixels that other readers may not do
+
+
+def open_image(data: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    """The image in `data`, its header read. Raises UnreadableImage, also beyond Pillow's limit of pixels."""
+    with _reasons():
+        try:
+            image = Image.open(io.BytesIO(data), formats=formats)
+        except UnidentifiedImageError:
+            raise UnreadableImage(f"it is of no format that is read ({', '.join(formats)}), or damaged") from None
+        limit = Image.MAX_IMAGE_PIXELS
+        if limit is not None and image.width * image.height > limit:  # Pillow itself only warns up to twice its limit
+            raise UnreadableImage(
+                f"{image.width} x {image.height} pixels are more than Pillow's limit of {limit} against decompression"
+                " bombs"
+            )
+        if image.mode == "F":
+            raise UnreadableImage("floating-point pixels have no known range")
+        return image
+
+
+def load_image(data: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    """The image in `data` as Pillow reads it, with its pixels. Raises UnreadableImage."""
+    with _reasons():
+        image = open_image(data, formats)
+        image.load()
+        return image
+
+
+def read_header(data: bytes) -> Header:
+    """The header of the image in `data`. Raises UnreadableImage."""
+    with _reasons():
+        image = open_image(data)
+        turn = image.getexif().get(0x0112, 1)
+        notes = {
+            "16-bit greys scaled to 8 bits": _is_deep(image),
+            "turned upright as EXIF says": turn in range(2, 9),
+            "transparency laid on white": image.has_transparency_data,
+        }
+        size = (image.height, image.width) if turn in range(5, 9) else image.size
+        return Header(size, image.mode in GREY_MODES, tuple(note for note, holds in notes.items() if holds))
 
 
 def decode(data: bytes, image_size: int | None, channels: int) -> np.ndarray:
@@ -25,34 +81,66 @@ def decode(data: bytes, image_size: int | None, channels: int) -> np.ndarray:
     Transparency is composited on white; 16-bit greys are scaled to 8 bits; colour becomes grey by ITU-R 601 luma. The
     centred square of the shorter side is resized to `image_size` (antialiased bilinear); None keeps size and shape.
 
-    Raises Pillow's own errors for unreadable data, and ValueError for pixels with no known range.
+    Raises UnreadableImage, also for pixels with no known range.
     """
-    image = _eight_bit(ImageOps.exif_transpose(open_image(data)))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("L" if channels == 1 else "RGB")
-    if image_size is not None and image.size != (image_size, image_size):
-        side = min(image.size)
-        left, top = (image.width - side) / 2, (image.height - side) / 2
-        box = (left, top, left + side, top + side)
-        image = image.resize((image_size, image_size), Image.Resampling.BILINEAR, box=box)
-    pixels = np.asarray(image)
+    with _reasons():
+        image = _on_white(_eight_bit(ImageOps.exif_transpose(open_image(data))))
+        image = image.convert("L" if channels == 1 else "RGB")
+        if image_size is not None and image.size != (image_size, image_size):
+            side = min(image.size)
+            left, top = (image.width - side) / 2, (image.height - side) / 2
+            box = (left, top, left + side, top + side)
+            image = image.resize((image_size, image_size), Image.Resampling.BILINEAR, box=box)
+        pixels = np.asarray(image)
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)  # (c, h, w)
 
 
+@contextmanager
+def ignoring_warnings() -> Iterator[None]:
+    """Ignore Pillow's warnings inside the block: `open_image` refuses what matters, and they name no file.
+
+    The filter is the process's: enter the block before any thread decodes.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    try:
+        yield
+    except (UnreadableImage, MemoryError):  # too little memory says nothing about the file
+        raise
+    except Exception as error:  # Pillow's readers raise all sorts on broken files
+        raise UnreadableImage(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode == "I" or image.mode.startswith("I;16")
+
+
 def _eight_bit(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no known range")
-    if image.mode != "I" and not image.mode.startswith("I;16"):
+    if not _is_deep(image):
         return image
-    deep = np.asarray(image).astype(np.int64)
+    deep = np.asarray(image)
     if deep.min() < 0 or deep.max() > 65535:
-        raise ValueError("grey levels beyond 16 bits have no known range")
-    return Image.fromarray(((deep * 255 + 32767) // 65535).astype(np.uint8))
+        raise UnreadableImage("grey levels beyond 16 bits have no known range")
+    scaled = np.empty(deep.shape, np.uint8)
+    rows = max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):
+        part = deep[top : top + rows].astype(np.uint32)
+        scaled[top : top + rows] = (part * 255 + 32767) // 65535
+    return Image.fromarray(scaled)
 
 
-def upright_size(image: Image.Image) -> tuple[int, int]:
-    """(width, height) after the EXIF orientation, without reading the pixels."""
-    sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    return (image.height, image.width) if sideways else image.size
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image
+    opaque = Image.new("RGB", image.size)
+    rows = max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(top + rows, image.height))
+        part = image.crop(box).convert("RGBA")
+        opaque.paste(Image.alpha_composite(Image.new("RGBA", part.size, "white"), part).convert("RGB"), box)
+    return opaque

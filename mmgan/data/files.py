@@ -3,7 +3,6 @@
 import hashlib
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import PIL
-from PIL import Image
 
+from mmgan.data.decode import ignoring_warnings
 from mmgan.digests import file_digest
 from mmgan.errors import UserError
 from mmgan.storage import cached_file
 
-FORMAT = 1  # part of every key: raise it when decoding changes
+FORMAT = 2  # part of every key: raise it when decoding changes
 CHUNK = 16  # files a thread takes at a time
 BLOCK = 1024  # files whose results wait in memory together
 SETTLED = 5.0  # seconds since the last change before a stamp is trusted; file systems' clocks tick in up to two
@@ -55,9 +54,7 @@ def in_threads(work: Callable[[Path], T], request: Request) -> Iterator[T]:
 
     for start in range(0, len(request.paths), BLOCK):
         block = request.paths[start : start + BLOCK]
-        # The filter is the process's, so it is set here and not in the threads.
-        with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # open_image refuses where Pillow warns
+        with ignoring_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
             chunks = list(pool.map(chunk, [block[i : i + CHUNK] for i in range(0, len(block), CHUNK)]))
         for results in chunks:
             yield from results

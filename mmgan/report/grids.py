@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from mmgan.data.decode import UnreadableImage, ignoring_warnings, load_image
 from mmgan.errors import UserError
 
 Item = TypeVar("Item")
@@ -44,8 +45,7 @@ def small_grid(path: Path, side: int = 320) -> tuple[bytes, str]:
 
 def _open(path: Path) -> Image.Image:
     try:
-        with Image.open(path) as image:
-            image.load()
-            return image.copy()
-    except (UnidentifiedImageError, OSError) as error:
+        with ignoring_warnings():
+            return load_image(path.read_bytes(), formats=("PNG",))
+    except (UnreadableImage, OSError) as error:
         raise UserError(f"{path} cannot be read as an image ({error}): remove it and report again") from None

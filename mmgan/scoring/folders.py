@@ -1,13 +1,15 @@
 """Scores of one folder of images against another, as torch-fidelity's command gives them."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from jaxtyping import UInt8
-from PIL import Image
 from torch import Tensor
 
+from mmgan.data.decode import UnreadableImage, decode, ignoring_warnings, read_header
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Extractor
 from mmgan.scoring.samples import Generate
@@ -23,6 +25,11 @@ def image_paths(folder: Path | str) -> list[Path]:
     Raises:
         UserError: if there is no such folder, it holds no image, a file is no image, or the sizes differ.
     """
+    return _look(folder)[0]
+
+
+def _look(folder: Path | str) -> tuple[list[Path], list[str]]:
+    """The images below a folder, and what is done to some of them that torch-fidelity does not do."""
     from torch_fidelity.utils import glob_samples_paths  # here: it takes three seconds
 
     if not Path(folder).is_dir():
@@ -31,20 +38,23 @@ def image_paths(folder: Path | str) -> list[Path]:
     if not paths:
         raise UserError(f"no PNG or JPEG image in '{folder}' or below it: name a folder of images")
     sizes = {}
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                sizes[image.size] = path
-        except OSError as error:
-            raise UserError(f"'{path}' is not a readable image: remove or replace it") from error
+    notes: Counter[str] = Counter()
+    with ignoring_warnings():
+        for path in paths:
+            try:
+                header = read_header(path.read_bytes())
+            except (UnreadableImage, OSError) as error:
+                raise UserError(f"'{path}' is not a readable image ({error}): remove or replace it") from error
+            sizes[header.size] = path
+            notes.update(header.notes)
     if len(sizes) > 1:
         found = ", ".join(f"{w}x{h} ('{path}')" for (w, h), path in list(sizes.items())[:2])
         raise UserError(f"images in '{folder}' differ in size, {found}: resize them to one size")
-    return paths
+    return paths, [f"{count} of {len(paths)} images in '{folder}': {what}" for what, count in sorted(notes.items())]
 
 
 def image_reader(paths: Sequence[Path]) -> Generate:
-    """`generate(first, count)` that decodes those files as RGB."""
+    """`generate(first, count)` that decodes those files as RGB, as training decodes them."""
 
     def read(first: int, count: int) -> UInt8[Tensor, "n 3 h w"]:
         return torch.stack([_decode(path) for path in paths[first : first + count]])  # (n, 3, h, w)
@@ -53,13 +63,10 @@ def image_reader(paths: Sequence[Path]) -> Generate:
 
 
 def _decode(path: Path) -> UInt8[Tensor, "3 h w"]:
-    from torchvision.transforms.functional import pil_to_tensor  # here: it takes seconds
-
     try:
-        with Image.open(path) as image:
-            pixels: Tensor = pil_to_tensor(image.convert("RGB"))
-            return pixels
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
+        with ignoring_warnings():
+            return torch.from_numpy(decode(path.read_bytes(), None, 3).copy())
+    except (UnreadableImage, OSError) as error:
         raise UserError(f"'{path}' is damaged ({error}): remove or replace it") from error
 
 
@@ -71,13 +78,15 @@ def score_folders(
 ) -> tuple[Scores, int, int]:
     """Scores of the images below `fake` against those below `real`, and the two numbers of images.
 
-    Grey images are read as RGB; the two folders may differ in size. With `InceptionExtractor(..., fast=False)`
-    the numbers are those of `fidelity --isc --fid --kid --samples-find-deep --input1 fake --input2 real`.
+    Grey images are read as RGB; the two folders may differ in size. 16-bit greys are scaled to 8 bits, images are turned
+    upright by EXIF, and transparency is laid on white; the notes count these. Without them and with
+    `InceptionExtractor(..., fast=False)` the numbers are those of
+    `fidelity --isc --fid --kid --samples-find-deep --input1 fake --input2 real`.
 
     Raises:
         UserError: for folders that cannot be scored; all files are looked at before any is scored.
     """
-    fakes, reals = image_paths(fake), image_paths(real)
+    (fakes, fake_notes), (reals, real_notes) = _look(fake), _look(real)
     settings.check(len(fakes), len(reals))
     fake_features = extract(image_reader(fakes), len(fakes), extractor, what="first folder")
     real_features = extract(image_reader(reals), len(reals), extractor, what="second folder")
@@ -85,4 +94,5 @@ def score_folders(
         raise AssertionError("one process alone always leads")
     reference = Reference.of(real_features.features)
     scores = score_features(fake_features, reference, settings, extractor=extractor.name)
+    scores = replace(scores, notes=(*scores.notes, *fake_notes, *real_notes))
     return scores, len(fakes), len(reals)

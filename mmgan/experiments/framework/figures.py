@@ -1,14 +1,13 @@
 """Figures that several experiments draw: arms by seed, lines over a setting."""
 
-import io
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from PIL import Image
 
 from mmgan.analysis.png import png_bytes, save_png
+from mmgan.data.decode import load_image
 
 DOTS_PER_INCH = 110
 
@@ -83,5 +82,5 @@ def lines_figure(
 
 def save_small(figure: Figure, path: Path, dots_per_inch: int = DOTS_PER_INCH) -> None:
     """Write a PNG of 128 colours: a quarter of the size of a full-colour one; the same figure gives the same file."""
-    drawn = Image.open(io.BytesIO(png_bytes(figure, dots_per_inch)))
+    drawn = load_image(png_bytes(figure, dots_per_inch))
     drawn.convert("RGB").quantize(128).save(path, optimize=True)
