@@ -29,6 +29,30 @@ class GanMixSettings(SettingsGroup):
 
 
 @dataclass(frozen=True)
+class GanDataSettings(SettingsGroup):
+    """Classes and number of images"""
+
+    conditional: bool = setting(
+        False, "class-conditional networks: D with a projection of the class, G with class-conditional BatchNorm"
+    )
+    mix_classes: Literal["within", "embed"] | None = setting(
+        None,
+        "with --conditional: mix rows of one class alone, or rows of any two and the embeddings of their classes too;"
+        " unset: within",
+    )
+    max_images: int | None = setting(
+        None,
+        "train on so many images, drawn by the seed, as many of each class; scores stay against all; unset: all",
+        least=2,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mix_classes is not None and not self.conditional:
+            raise UserError(f"--mix-classes {self.mix_classes} needs --conditional: without it D sees no classes")
+
+
+@dataclass(frozen=True)
 class GanNetworkSettings(SettingsGroup):
     """Networks"""
 
@@ -86,8 +110,9 @@ class GanScoreSettings(SettingsGroup):
     intervals: bool = setting(False, "also 95 % intervals of all scores but IS and KID")
     extractor: str = setting(
         "inception",
-        "inception (of FID), vgg16, clip-vit-b-32, dinov2-vit-s-14 (b, l, g), timm:NAME for any model of timm, or"
-        " classifier: this project's own of the same data (digits, mnist, fashion-mnist)",
+        "inception (of FID), vgg16, clip-vit-b-32, dinov2-vit-s-14 (b, l, g), timm:NAME for any model of timm,"
+        " classifier: this project's own of the same data (digits, mnist, fashion-mnist), or auto: inception where its"
+        " weights are found, else no scores",
     )
     extractor_weights: str | None = setting(
         None, "weights file of the extractor; unset: its library's cache, or a download with --download"
@@ -110,6 +135,7 @@ class GanConfig:
 
     mix: GanMixSettings = field(default_factory=GanMixSettings)
     data: DataSettings = field(default_factory=DataSettings)
+    examples: GanDataSettings = field(default_factory=GanDataSettings)
     networks: GanNetworkSettings = field(default_factory=GanNetworkSettings)
     training: GanTrainingSettings = field(default_factory=GanTrainingSettings)
     score: GanScoreSettings = field(default_factory=GanScoreSettings)

@@ -93,13 +93,7 @@ def _native(request: Request) -> tuple[int, int]:
     if form.image_size is not None and form.channels is not None:
         return form.image_size, form.channels
 
-    def header(path: Path) -> Header | None:
-        try:
-            return read_header(path.read_bytes())
-        except (UnreadableImage, OSError):
-            return None  # the decoding that follows names it
-
-    headers = zip(request.paths, in_threads(header, request), strict=True)
+    headers = zip(request.paths, in_threads(header_of, request), strict=True)
     good = [(path, found) for path, found in headers if found is not None]
     channels = form.channels or (1 if good and all(found.grey for _, found in good) else 3)
     if form.image_size is not None or not good:
@@ -112,6 +106,14 @@ def _native(request: Request) -> tuple[int, int]:
                 "images that are not all of one square size need --image-size"
             )
     return width, channels
+
+
+def header_of(path: Path) -> Header | None:
+    """The header of the image in a file; None if it cannot be read, which the decoding that follows names."""
+    try:
+        return read_header(path.read_bytes())
+    except (UnreadableImage, OSError):
+        return None
 
 
 def _refusal(request: Request, path: str, reason: str) -> UserError:

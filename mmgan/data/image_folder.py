@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from mmgan.data.cache import decoded
-from mmgan.data.files import Form, Request
+from mmgan.data.cache import decoded, header_of
+from mmgan.data.files import Form, Request, in_threads
 from mmgan.data.images import Images, make_images
 from mmgan.errors import UserError
 
@@ -23,7 +23,7 @@ def load_folder(name: str, folder: Path, split: str, form: Form) -> Images:
     is no image (unless skipped), a test class without training images, and a split the folder does not have.
     """
     if not folder.is_dir():
-        raise UserError(f"{name}: there is no folder {folder}")
+        raise UserError(f"{name}: there is no folder {folder}: name your images with --data folder:PATH")
     root = train = folder
     if (folder / "train").is_dir() and (folder / "test").is_dir():
         if split not in ("train", "test"):
@@ -40,6 +40,19 @@ def load_folder(name: str, folder: Path, split: str, form: Form) -> Images:
             raise UserError(f"{root} holds {what}, and {train} does not")
         labels = [classes.index(_class_of(path)) for path in paths]
     return load_files(name, split, root, paths, labels, classes, form)
+
+
+def folder_sizes(name: str) -> list[tuple[int, int]]:
+    """(width, height) of every readable image of `name`'s training split, upright; nothing is decoded.
+
+    Empty where `load_folder` refuses the folder.
+    """
+    folder = Path(name.removeprefix("folder:")).expanduser()
+    if not folder.is_dir():
+        return []
+    root = folder / "train" if (folder / "train").is_dir() and (folder / "test").is_dir() else folder
+    request = Request(root, tuple(find_files(root, folder)), Form(None, None, skip_bad_images=True))
+    return [header.size for header in in_threads(header_of, request) if header is not None]
 
 
 def load_files(

@@ -93,6 +93,33 @@ def draw_images(images: Images, count: int, seed: int) -> Images:
     return _subset(images, _drawn(images, count, seed, "subset"), images.split)
 
 
+def draw_balanced(images: Images, count: int, seed: int) -> Images:
+    """Draw `count` of the images by `seed`, in the original order: as many of each class, as far as a class has them.
+
+    Raises UserError if `count` is not between 2 and the number of images.
+    """
+    if not 2 <= count <= len(images):
+        raise UserError(
+            f"--max-images {count} cannot be drawn from the {len(images)} images of {images.name} ({images.split}): "
+            f"choose 2 to {len(images)}"
+        )
+    keep = np.zeros(len(images), bool)
+    keep[balanced_choice(_labels(images), count, numpy_stream(seed, "max images"))] = True
+    return _subset(images, keep, images.split)
+
+
+def balanced_choice(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` distinct random indices: first one of each class, then a second of each, and so on."""
+    shuffled = rng.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    ordered = labels[by_class]
+    turn = np.arange(len(labels)) - np.searchsorted(ordered, ordered)  # how many of its class come before
+    classes = np.unique(labels)
+    ranks = rng.permutation(len(classes))[np.searchsorted(classes, ordered)]  # which classes give one more
+    picks: np.ndarray = by_class[np.lexsort((ranks, turn))][:count]
+    return picks
+
+
 def stratified_choice(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """`count` distinct random indices, every class within one of its proportional share.
 
@@ -106,10 +133,14 @@ def stratified_choice(labels: np.ndarray, count: int, rng: np.random.Generator) 
 
 def _drawn(images: Images, count: int, seed: int, purpose: str) -> np.ndarray:
     """True for `count` of the images, drawn by (seed, purpose)."""
-    labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels.numpy()
     drawn = np.zeros(len(images), bool)
-    drawn[stratified_choice(labels, count, numpy_stream(seed, purpose))] = True
+    drawn[stratified_choice(_labels(images), count, numpy_stream(seed, purpose))] = True
     return drawn
+
+
+def _labels(images: Images) -> np.ndarray:
+    """The labels, or one class for all."""
+    return np.zeros(len(images), np.int64) if images.labels is None else images.labels.numpy()
 
 
 def _subset(images: Images, keep: np.ndarray, split: str) -> Images:

@@ -5,7 +5,7 @@ from torch import nn
 
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat
-from mmgan.data import Images, check_dataset_name
+from mmgan.data import Images, draw_balanced
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy
 from mmgan.gan.networks import build_networks
 from mmgan.gan.scores import GanScorer, find_weights
@@ -33,15 +33,16 @@ def build(config: GanConfig, stop: StopRequests) -> tuple[Session, GanParts, Ima
     folder = default_folder(data.data, "", config.mix.mix, seed)
     session = Session(config.run, config.device, flat(config), folder, stop)
     accelerator = session.accelerator
-    check_dataset_name(data.data)
     weights = find_weights(score, data) if score.score_every else None
 
-    images = load_split(data, "train", accelerator)
+    split = load_split(data, "train", accelerator)
+    count = config.examples.max_images
+    images = split if count is None else draw_balanced(split, count, seed)
     networks = build_networks(config.networks, **image_shape(images), seed=seed)
     parts = make_parts(*networks, config, images, policy, accelerator)
     scorer = None
     if score.score_every:
-        real = images if score.real_split == images.split else load_split(data, score.real_split, accelerator)
+        real = split if score.real_split == split.split else load_split(data, score.real_split, accelerator)
         averaged = config.training.ema > 0
         scorer = GanScorer(score, real, weights, data.data_root, parts.latent_dim, seed, averaged, accelerator, stop)
     return session, parts, images, scorer

@@ -6,7 +6,9 @@ from accelerate import Accelerator
 from torch import nn
 
 from mmgan.config.gan import GanConfig, GanMixSettings, GanScoreSettings, GanTrainingSettings
+from mmgan.config.presets import preset_line
 from mmgan.gan.build import build
+from mmgan.gan.choices import choose_settings
 from mmgan.gan.loop import GanParts, train_gan
 from mmgan.gan.scores import GanScorer, cut_scores, next_scores, one_line
 from mmgan.gan.summary import summary
@@ -38,6 +40,7 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
         TrainingFailed: if a loss or gradient is not finite.
         Stopped: after a step, when asked to; a checkpoint is kept.
     """
+    config, said = choose_settings(config)
     session, parts, images, scorer = build(config, stop)
     if session.stops_here():
         return
@@ -49,7 +52,7 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
         total_steps=config.training.steps,
         data_digest=images.digest,
         shape=image_shape(images),
-        lines=opening(session, count, images, config.mix, GanConfig if source is None else None),
+        lines=opening(session, count, images, config.mix, None if source else preset_line(config.data.data)) + said,
     )
     train(parts, scorer, session, config.mix, config.training, config.score)
     if session.accelerator.is_main_process:

@@ -192,7 +192,8 @@ class RunFolder:
 
 def default_folder(data: str, arch: str, mix: Names, seed: int) -> Path:
     """The run folder where --out names none: runs/<data>-<arch>-<layers>-seed<seed>; without `arch` if it is empty."""
-    name = Path(data).name if data.startswith("folder:") else data
+    name = Path(data.removeprefix("folder:")).expanduser().absolute().name if data.startswith("folder:") else data
+    name = name.replace(":", "-") or "images"  # no colon: PATH-like variables and Windows split there
     return Path("runs") / "-".join([name, *([arch] if arch else []), "+".join(mix.items), f"seed{seed}"])
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmgan.config.classifier import ClassifierConfig, ClassifierMixSettings
-from mmgan.config.gan import GanConfig, GanMixSettings
+from mmgan.config.classifier import ClassifierMixSettings
+from mmgan.config.gan import GanMixSettings
 from mmgan.data import Images
 from mmgan.process.accelerator import where
 from mmgan.runs.session import Session
@@ -22,7 +22,7 @@ def opening(
     data: str,
     images: Images,
     mix: GanMixSettings | ClassifierMixSettings,
-    presets: type[GanConfig | ClassifierConfig] | None,
+    preset: str | None,
 ) -> list[str]:
     """The lines at the start of a run.
 
@@ -31,13 +31,12 @@ def opening(
         data: which images and how many.
         images: the training images.
         mix: the mixing settings.
-        presets: names the embedded default and the paper's setting, for a run without --config; else None.
+        preset: the line that names the settings of a run without --config; else None.
     """
     _, channels, height, width = images.pixels.shape
     lines = [f"{images.name}: {data} of {width}x{height}, {'grey' if channels == 1 else 'RGB'}"]
-    if presets is not None and not session.settings.resume:
-        hint = f"no --config: the embedded default, {presets.DEFAULT}; the paper's setting is --config {presets.PAPER}"
-        lines.insert(0, hint)
+    if preset is not None and not session.settings.resume:
+        lines.insert(0, preset)
     if images.skipped:
         lines.append(f"skipped {images.skipped} files that cannot be read as images")
     return [*lines, f"{mixing(mix)}; on {where(session.accelerator)}; writing to {session.folder.path}"]

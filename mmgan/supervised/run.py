@@ -23,6 +23,12 @@ from mmgan.supervised.loop import ClassifierParts, train_classifier
 from mmgan.supervised.summary import entry, summary
 from mmgan.training.average import frozen_copy
 
+PRESET = (
+    f"no --config: the embedded default, {ClassifierConfig.DEFAULT}; the paper's setting is --config"
+    f" {ClassifierConfig.PAPER}"
+)
+"""What a run without --config says of its settings."""
+
 
 def run_classifier(config: ClassifierConfig, source: str | None, stop: StopRequests) -> None:
     """Check everything, train, test, and print the results.
@@ -47,7 +53,7 @@ def run_classifier(config: ClassifierConfig, source: str | None, stop: StopReque
         total_steps=config.training.epochs * parts.batches.steps_per_epoch,
         data_digest=data.digest,
         shape={"classes": count} | image_shape(images),
-        lines=opening(session, text, images, config.mix, ClassifierConfig if source is None else None),
+        lines=opening(session, text, images, config.mix, PRESET if source is None else None),
         notes={"epoch": 0, "validation": None},
     )
     with session:

@@ -8,6 +8,7 @@ import yaml
 from mmgan.config.fields import Names
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat, parse_config, unflat
+from mmgan.config.presets import fitting_preset, preset_line
 from mmgan.errors import UserError
 from mmgan.gan.networks import build_networks
 from mmgan.mixing import Mixed
@@ -29,7 +30,13 @@ def test_the_required_files_are_there() -> None:
 @pytest.mark.parametrize("path", GAN_CONFIGS, ids=lambda path: path.stem)
 def test_every_file_parses_and_its_networks_exist(path: Path) -> None:
     config = parse("--config", str(path), "--mix", "1,2,pixel")
-    sizes = {"digits": (1, 16), "fashion-mnist": (1, 32), "stl10": (3, 48), "cifar10": (3, 32)}
+    sizes = {
+        "folder:photos": (3, 64),
+        "digits": (1, 16),
+        "fashion-mnist": (1, 32),
+        "stl10": (3, 48),
+        "cifar10": (3, 32),
+    }
     channels, size = sizes[config.data.data]
     assert config.data.image_size in (None, size)
     generator, discriminator = build_networks(config.networks, channels=channels, image_size=size, seed=0)
@@ -111,3 +118,35 @@ def test_what_is_no_yaml_of_settings_is_refused(text: str, tmp_path: Path) -> No
 def test_decays_stay_below_one(flag: str) -> None:
     with pytest.raises(UserError, match="must be below 1"):
         parse(flag, "1")
+
+
+def test_a_run_without_config_has_the_preset_that_fits_its_data() -> None:
+    for argv, preset in (
+        ([], "digits"),
+        (["--mix", "1", "--data", "digits"], "digits"),
+        (["--data=fashion-mnist"], "fashion-mnist"),
+        (["--data", "mnist"], "fashion-mnist"),
+        (["--data", "cifar100", "--seed", "1"], "cifar10"),
+        (["--data", "stl10"], "stl10"),
+        (["--data", "cifar10", "--data", "folder:my photos"], "folder"),
+        (["--data", "tiny-imagenet"], "folder"),
+        (["--data", "nothing"], "digits"),
+    ):
+        assert fitting_preset(argv) == f"configs/gan/{preset}.yaml", argv
+    bare, folder = parse(), parse("--config", "configs/gan/folder.yaml")
+    for name in ("lr", "n_dis", "steps"):
+        assert getattr(folder.training, name) != getattr(bare.training, name)
+
+
+def test_a_preset_that_was_made_for_other_data_says_so() -> None:
+    assert "embedded default, configs/gan/digits.yaml" in preset_line("digits")
+    assert preset_line("fashion-mnist") == "no --config: the settings of configs/gan/fashion-mnist.yaml"
+    assert preset_line("folder:x") == "no --config: the settings of configs/gan/folder.yaml"
+    assert preset_line("mnist").endswith("fashion-mnist.yaml, which were not chosen for mnist")
+    assert preset_line("svhn").endswith("cifar10.yaml, which were not chosen for svhn")
+
+
+def test_mix_classes_needs_classes() -> None:
+    assert parse("--conditional", "--mix-classes", "embed").examples.mix_classes == "embed"
+    with pytest.raises(UserError, match="--mix-classes within needs --conditional"):
+        parse("--mix-classes", "within")

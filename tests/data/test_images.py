@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmgan.data import Images, draw_images, make_images, split_validation
+from mmgan.data import Images, draw_balanced, draw_images, make_images, split_validation
 from mmgan.errors import UserError
 
 
@@ -96,3 +96,35 @@ def test_the_seed_alone_decides_what_is_drawn():
 def test_more_than_there_are_cannot_be_drawn(count: int):
     with pytest.raises(UserError, match="1 to 60"):
         draw_images(made(60), count, seed=0)
+
+
+def counts(images: Images) -> list[int]:
+    assert images.labels is not None
+    return images.labels.bincount(minlength=3).tolist()
+
+
+def test_a_balanced_draw_takes_as_many_of_each_class_as_it_has():
+    images = made(20)  # 8, 6 and 6 of the classes
+    firsts = dict(zip(images.pixels[:, 0, 0, 0].tolist(), images.labels.tolist(), strict=True))
+    for count in (3, 9, 18):
+        assert counts(draw_balanced(images, count, 0)) == [count // 3] * 3
+    assert counts(draw_balanced(images, 19, 0)) == [7, 6, 6]
+    assert counts(draw_balanced(images, 20, 0)) == [8, 6, 6]
+    drawn = draw_balanced(images, 10, 0)
+    kept = drawn.pixels[:, 0, 0, 0].tolist()
+    assert kept == sorted(kept)
+    assert drawn.labels.tolist() == [firsts[first] for first in kept]
+    assert (drawn.name, drawn.split, drawn.classes) == ("made", "train", ("a", "b", "c"))
+    assert drawn.digest != images.digest
+
+
+def test_a_balanced_draw_is_random_in_images_and_in_the_odd_class_out():
+    images = made(20)
+    draws = [draw_balanced(images, 4, seed) for seed in range(60)]
+    assert draw_balanced(images, 4, 7).digest == draws[7].digest
+    assert {tuple(counts(drawn)) for drawn in draws} == {(2, 1, 1), (1, 2, 1), (1, 1, 2)}
+    assert {int(first) for drawn in draws for first in drawn.pixels[:, 0, 0, 0]} == set(range(0, 80, 4))
+    assert len(draw_balanced(made(20, labelled=False), 5, 0)) == 5
+    for count in (1, 21):
+        with pytest.raises(UserError, match=f"--max-images {count} cannot be drawn from the 20 images of made"):
+            draw_balanced(images, count, 0)
