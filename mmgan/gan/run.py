@@ -113,7 +113,7 @@ class Judge:
         on_main(accelerator, save)
 
     def score(self, step: int) -> None:
-        """Score the generator, note it in scores.json, and keep the weights of the lowest FID as checkpoints/best.
+        """Score the generator, note it in scores.json, and keep the weights of the lowest distance as checkpoints/best.
 
         The weights are kept first: a run that is killed in between scores this step again.
 

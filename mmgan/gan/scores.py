@@ -14,7 +14,7 @@ from mmgan.config.shared import DataSettings
 from mmgan.data import Images
 from mmgan.errors import UserError
 from mmgan.process.stopping import StopRequests
-from mmgan.report.entries import metrics_of
+from mmgan.report.entries import FID, metrics_of
 from mmgan.runs.folder import RunFolder
 from mmgan.scoring import (
     Extractor,
@@ -29,7 +29,6 @@ from mmgan.scoring import (
     score_entry,
     score_features,
 )
-from mmgan.scoring.scores import FID
 from mmgan.storage import cache_folder
 from mmgan.supervised.judges import JUDGED, judge_extractor
 
@@ -154,14 +153,14 @@ def make_extractor(
 
 
 def next_scores(folder: RunFolder, entry: dict[str, Any]) -> dict[str, Any]:
-    """What scores.json holds after this entry: the last one, the one of the lowest FID, and all up to its step."""
+    """What scores.json holds after this entry: the last one, the one of the lowest distance, and all up to its step."""
     history = folder.read_scores().get("history", [])
     return _scores([*(old for old in history if old["step"] < entry["step"]), entry])
 
 
 def _scores(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    finite = [entry for entry in history if entry["scores"][FID] is not None]
-    best = min(finite, key=lambda entry: float(entry["scores"][FID]), default=None)
+    finite = [entry for entry in history if FID.value(entry) is not None]
+    best = min(finite, key=lambda entry: FID.value(entry) or 0.0, default=None)
     return {"last": history[-1], "best": best, "history": history}
 
 
@@ -190,7 +189,7 @@ def one_line(entry: dict[str, Any]) -> str:
     extractor = entry["extractor"]
     parts = []
     for metric in metrics_of(entry):
-        low_high = entry.get("intervals", {}).get(metric.key)
+        low_high = metric.interval(entry)
         ends = "" if low_high is None else f" [{metric.text(low_high[0])}, {metric.text(low_high[1])}]"
         parts.append(f"{metric.name} {metric.text(metric.value(entry), metric.deviation(entry))}{ends}")
     return f"{', '.join(parts)}  (extractor {extractor['name']}, {entry['samples']:,} samples)"

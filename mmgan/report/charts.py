@@ -37,15 +37,20 @@ def validation_chart(record: Record) -> bytes | None:
 
 
 def score_chart(record: Record) -> bytes | None:
-    """FID and IS by step as PNG; None unless at least two scores were computed in the same way as the last one."""
+    """The Frechet distance and the class score by step as PNG.
+
+    None unless at least two scores were computed in the same way as the last one.
+    """
     entries = comparable_history(record)
     if len(entries) < 2:
         return None
-    name = entries[-1]["extractor"]["name"]
-    panels = [Panel(f"FID, lower is better\n({name})", {"FID": [FID.value(entry) or 0.0 for entry in entries]})]
-    if IS in metrics_of(entries[-1]):
+    known = {metric.key: metric for metric in metrics_of(entries[-1])}
+    name = known[FID.key].name
+    panels = [Panel(f"{name}\nlower is better", {name: [FID.value(entry) or 0.0 for entry in entries]})]
+    if IS.key in known:
+        name = known[IS.key].name
         mean, spread = ([read(entry) or 0.0 for entry in entries] for read in (IS.value, IS.deviation))
-        panels.append(Panel(f"IS, higher is better\n({name})", {"IS": mean}, {"IS": spread}))
+        panels.append(Panel(f"{name}\nhigher is better", {name: mean}, {name: spread}))
     return point_curves([entry["step"] for entry in entries], panels, record.step_unit)
 
 

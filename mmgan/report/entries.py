@@ -1,7 +1,7 @@
 """Read the entries of scores.json: the measures, their uncertainty, and how they were judged."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 MISSING = "–"
@@ -20,12 +20,17 @@ class Metric:
 
     def value(self, entry: Mapping[str, Any]) -> float | None:
         """The value; None if it could not be computed."""
-        value: float | None = entry[self.group][self.key]
+        value: float | None = entry[self.group][stored_key(self.key, entry)]
         return value
 
     def deviation(self, entry: Mapping[str, Any]) -> float | None:
         """Its deviation within one scoring; None where it has none."""
-        return entry[self.group][self.spread] if self.spread else None
+        return entry[self.group][stored_key(self.spread, entry)] if self.spread else None
+
+    def interval(self, entry: Mapping[str, Any]) -> tuple[float, float] | None:
+        """The ends of its 95 % interval; None where it has none."""
+        ends = entry.get("intervals", {}).get(stored_key(self.key, entry))
+        return None if ends is None else (ends[0], ends[1])
 
     def text(self, value: float | None, deviation: float | None = None) -> str:
         """Value ± deviation, with this metric's digits."""
@@ -46,19 +51,40 @@ MMD = Metric("MMD", "scores", "gaussian_mmd", 3, "↓")
 TEST_ERROR = Metric("test error, %", "test", "error_percent", 2, "↓")
 TEST_NLL = Metric("test NLL, nats", "test", "nll", 4, "↓")
 
+OF_ANY_EXTRACTOR = {
+    IS.key: ("class score", "class_score:{}_mean"),
+    IS.spread: ("", "class_score:{}_std"),
+    FID.key: ("FD ({})", "frechet_distance"),
+    KID.key: ("KD", "kernel_distance_mean"),
+    KID.spread: ("", "kernel_distance_std"),
+}
+"""Name and key, on the features of another extractor, of the scores that are named after Inception."""
+
 METRICS = (IS, FID, KID, FD_INFINITE, PRECISION, RECALL, DENSITY, COVERAGE, MMD, TEST_ERROR, TEST_NLL)
 
 
 def metrics_of(entry: Mapping[str, Any]) -> list[Metric]:
-    """The metrics in an entry, including those that could not be computed."""
-    known = [metric for metric in METRICS if metric.key in entry.get(metric.group, {})]
-    return [*_class_scores(entry), *known]
+    """The metrics in an entry, including those that could not be computed, named after the entry's extractor."""
+    known = [metric for metric in METRICS if stored_key(metric.key, entry) in entry.get(metric.group, {})]
+    return [replace(metric, name=_name(metric, entry)) for metric in known]
 
 
-def _class_scores(entry: Mapping[str, Any]) -> list[Metric]:
-    """The class score of any extractor except Inception; its key has the extractor's name."""
-    keys = [key for key in entry.get("scores", {}) if key.startswith("class_score:") and key.endswith("_mean")]
-    return [Metric("class score", "scores", key, 3, "↑", f"{key.removesuffix('_mean')}_std") for key in keys]
+def stored_key(key: str | None, entry: Mapping[str, Any]) -> str | None:
+    """The key under which an entry keeps a metric. Early runs keep every extractor's scores under Inception's keys."""
+    if key in entry.get("scores", {}) or key not in OF_ANY_EXTRACTOR:
+        return key
+    return OF_ANY_EXTRACTOR[key][1].format(_extractor_name(entry))
+
+
+def _name(metric: Metric, entry: Mapping[str, Any]) -> str:
+    if metric.key not in OF_ANY_EXTRACTOR or _extractor_name(entry) == "inception":
+        return metric.name
+    return OF_ANY_EXTRACTOR[metric.key][0].format(_extractor_name(entry))
+
+
+def _extractor_name(entry: Mapping[str, Any]) -> str:
+    extractor = entry.get("extractor")
+    return str(extractor.get("name")) if isinstance(extractor, Mapping) else MISSING
 
 
 def is_generated(entry: Mapping[str, Any]) -> bool:

@@ -106,9 +106,7 @@ def _how_to_read(record: Record, entries: Entries) -> str:
         return text + (" The averaged weights were tested." if last["averaged_weights"] else "")
     text += " ± is the deviation over IS splits and KID subsets, not over seeds."
     if "best" in entries:
-        text += (
-            " Best is the lowest FID among the scored steps: chosen by its own score, it is flattered by the choice."
-        )
+        text += " Best is the lowest distance among the scored steps: its own score chose it, which flatters it."
     if last["extractor"]["name"] != "inception":
         text += " These are not Inception scores: compare them with others of this extractor alone."
     return text + (" The generator's averaged weights were scored." if last["averaged_weights"] else "")

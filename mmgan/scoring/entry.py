@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from mmgan.scoring.extractors import Extractor
-from mmgan.scoring.scores import FD_INFINITE, FID, MMD, Scores, ScoreSettings, class_score_name
+from mmgan.scoring.scores import FD_INFINITE, MMD, Scores, ScoreSettings, score_names
 
 
 def score_entry(
@@ -63,12 +63,11 @@ def score_entry(
 
 def metric_names(settings: ScoreSettings, extractor: Extractor) -> list[str]:
     """The metrics that `score_features` reports, in its order."""
-    classes = class_score_name(extractor.name)
+    names = score_names(extractor.name)
     return [
-        *([f"{classes}_mean", f"{classes}_std"] if extractor.num_classes else []),
-        FID,
-        "kernel_inception_distance_mean",
-        "kernel_inception_distance_std",
+        *([f"{names.classes}_mean", f"{names.classes}_std"] if extractor.num_classes else []),
+        names.frechet,
+        *(f"{names.kernel}_mean", f"{names.kernel}_std"),
         *([FD_INFINITE] if settings.infinite else []),
         *(["precision", "recall"] if settings.prc else []),
         *(["density", "coverage"] if settings.density else []),

@@ -15,6 +15,7 @@ from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Features, finite, state_digest, with_grey_or_rgb
 from mmgan.scoring.resizing import resize_like_tensorflow1
+from mmgan.scoring.scores import INCEPTION
 from mmgan.scoring.weights import FLAG
 
 if TYPE_CHECKING:  # torch-fidelity takes three seconds to import: each function that needs it does so
@@ -44,9 +45,8 @@ def find_inception_weights(path: Path | str | None = None, *, download: bool = T
             raise UserError(f"the Inception weights '{path}' are not a file: give {FLAG}, {WEIGHTS_NAME} as downloaded")
         return Path(path)
     cached = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_NAME
-    prefix = cached.stem.rsplit("-", 1)[-1]
     if cached.is_file():
-        if not file_digest(cached).startswith(prefix):
+        if not _is_published(cached):
             raise UserError(f"the cached Inception weights '{cached}' are damaged: delete the file or give {FLAG}")
         return cached
     if not download:
@@ -55,7 +55,7 @@ def find_inception_weights(path: Path | str | None = None, *, download: bool = T
 
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(URL_INCEPTION_V3, str(cached), hash_prefix=prefix, progress=False)
+        torch.hub.download_url_to_file(URL_INCEPTION_V3, str(cached), hash_prefix=_published_digest(), progress=False)
     except (OSError, RuntimeError) as error:
         raise UserError(
             f"no Inception weights: '{cached}' is absent and {URL_INCEPTION_V3} could not be downloaded"
@@ -64,11 +64,20 @@ def find_inception_weights(path: Path | str | None = None, *, download: bool = T
     return cached
 
 
+def _published_digest() -> str:
+    return Path(WEIGHTS_NAME).stem.rsplit("-", 1)[-1]
+
+
+def _is_published(weights: Path) -> bool:
+    return file_digest(weights).startswith(_published_digest())
+
+
 class InceptionExtractor:
     """2048 pooled features and the 1008 logits without bias, in one pass (torch-fidelity's "2048", "logits_unbiased").
 
     Args:
-        weights: from `find_inception_weights`.
+        weights: from `find_inception_weights`. With any other file than the published one the extractor is called
+            "inception-other-weights", and its scores are no FID.
         device: where the network runs.
         fast: the same arithmetic in another order (`FoldedInception`), in half the time on CPUs; features agree to
             about 1e-6 of the largest with torch-fidelity's network as it stands, which gives the very numbers of its
@@ -78,7 +87,6 @@ class InceptionExtractor:
         UserError: if the file does not hold these weights.
     """
 
-    name = "inception"
     dims = 2048
     num_classes = 1008
     layer = "2048 pooled features, logits without bias"
@@ -88,6 +96,7 @@ class InceptionExtractor:
     def __init__(self, weights: Path | str, device: torch.device | str = "cpu", *, fast: bool = True) -> None:
         self.device = torch.device(device)
         network = _load(Path(weights))
+        self.name = INCEPTION if _is_published(Path(weights)) else f"{INCEPTION}-other-weights"
         self.digest = state_digest(network)
         self._network = (FoldedInception(network) if fast else network).to(self.device)
         self._rows = CPU_ROWS if fast and self.device.type == "cpu" else None

@@ -18,7 +18,9 @@ from mmgan.scoring.jackknife import GROUPS, random_groups
 from mmgan.scoring.kernel import kernel_distance
 from mmgan.scoring.manifold import LEAST, manifold_scores
 
-FID = "frechet_inception_distance"
+INCEPTION = "inception"
+"""The one extractor whose scores are the Inception score, FID and KID: torch-fidelity's, with its published weights."""
+
 FD_INFINITE = "frechet_distance_infinite"
 MMD = "gaussian_mmd"
 
@@ -91,7 +93,7 @@ class Scores:
     """Finite values by metric name, with what their reader must know.
 
     Attributes:
-        values: by torch-fidelity's names, `inception_score_mean` and so on, and ours for other measures.
+        values: by the names of `score_names`, and ours for other measures.
         notes: one line each, such as a KID subset size that had to be reduced.
         intervals: the ends of the 95 % interval of those values that have one.
     """
@@ -101,17 +103,30 @@ class Scores:
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def class_score_name(extractor: str) -> str:
-    """The name of exp(E KL(p(y|x) || p(y))) over an extractor's classes; the Inception score is the Inception's alone.
+@dataclass(frozen=True)
+class ScoreNames:
+    """What the three scores that have names of their own on Inception's features are called.
 
-    The judges of this project keep the old name, under which their runs are on record.
+    Attributes:
+        classes: exp(E KL(p(y|x) || p(y))) over the extractor's classes; `_mean` and `_std` follow.
+        frechet: the Frechet distance.
+        kernel: the kernel distance; `_mean` and `_std` follow.
     """
-    own = extractor == "inception" or extractor.startswith("classifier:")
-    return "inception_score" if own else f"class_score:{extractor}"
+
+    classes: str
+    frechet: str
+    kernel: str
+
+
+def score_names(extractor: str) -> ScoreNames:
+    """torch-fidelity's names for Inception, and others for every other extractor."""
+    if extractor == INCEPTION:
+        return ScoreNames("inception_score", "frechet_inception_distance", "kernel_inception_distance")
+    return ScoreNames(f"class_score:{extractor}", "frechet_distance", "kernel_distance")
 
 
 def score_features(
-    fake: Features, real: Reference, settings: ScoreSettings = ScoreSettings(), *, extractor: str = "inception"
+    fake: Features, real: Reference, settings: ScoreSettings = ScoreSettings(), *, extractor: str = INCEPTION
 ) -> Scores:
     """Scores of fake features against real ones; memory beyond them stays below half a gigabyte at 50,000 x 2048.
 
@@ -119,7 +134,7 @@ def score_features(
         fake: a class score needs logits; without them, (n, 0), there is none.
         real: features of the same extractor.
         settings: what is computed, and how.
-        extractor: its name, after which the class score is named.
+        extractor: its name, which decides what the scores are called.
 
     Raises:
         UserError: for too few images, features of two widths, or a score that is not finite.
@@ -130,32 +145,39 @@ def score_features(
         raise UserError(f"features of {got} dimensions cannot be compared: use one extractor for both sides")
     fake_moments = moments(fake.features)
     size = min(settings.kid_subset_size, len(fake), len(real))
+    names = score_names(extractor)
     values: dict[str, float] = {}
     if fake.logits.shape[1]:
-        mean, deviation = inception_score(fake.logits, settings.splits, settings.seed).values()
-        name = class_score_name(extractor)
-        values = {f"{name}_mean": mean, f"{name}_std": deviation}
-    estimates = _frechet(fake, fake_moments, real, settings)
-    values[FID] = estimates[FID].value
-    values |= kernel_distance(fake.features, real.features, subsets=settings.kid_subsets, size=size, seed=settings.seed)
+        values = _pair(names.classes, inception_score(fake.logits, settings.splits, settings.seed))
+    estimates = _frechet(fake, fake_moments, real, settings, names.frechet)
+    values[names.frechet] = estimates[names.frechet].value
+    kernel = kernel_distance(fake.features, real.features, subsets=settings.kid_subsets, size=size, seed=settings.seed)
+    values |= _pair(names.kernel, kernel)
     estimates |= _others(fake, real, settings)
     values |= {name: estimate.value for name, estimate in estimates.items()}
     for name, value in values.items():
         if not np.isfinite(value):
             raise UserError(f"{name} is {value}: the features are too extreme to be scored")
     intervals = {name: e.interval() for name, e in estimates.items() if e.deviation is not None}
-    return Scores(values, tuple(_notes(fake_moments, real.moments, size, settings)), intervals)
+    return Scores(values, tuple(_notes(fake_moments, real.moments, size, settings, extractor)), intervals)
 
 
-def _frechet(fake: Features, found: Moments, real: Reference, settings: ScoreSettings) -> dict[str, Estimate]:
-    """The plain distance and, where wanted, the extrapolated one."""
+def _pair(name: str, found: Mapping[str, float]) -> dict[str, float]:
+    """Mean and deviation as torch-fidelity returns them, under a name of ours."""
+    return dict(zip((f"{name}_mean", f"{name}_std"), found.values(), strict=True))
+
+
+def _frechet(
+    fake: Features, found: Moments, real: Reference, settings: ScoreSettings, name: str
+) -> dict[str, Estimate]:
+    """The plain distance under its name and, where wanted, the extrapolated one."""
     distance = frechet_distance(found, real.moments)
     infinite = frechet_extrapolated(fake.features, real.moments, settings.seed) if settings.infinite else None
     if not settings.intervals or found.rank_deficient or real.moments.rank_deficient:
-        plain = {FID: Estimate(distance)}
+        plain = {name: Estimate(distance)}
         return plain | ({FD_INFINITE: Estimate(infinite.value)} if infinite else {})
     psi = frechet_influences(fake.features, found, real.features, real.moments)
-    plain = {FID: Estimate(distance, sampling_deviation(*psi))}
+    plain = {name: Estimate(distance, sampling_deviation(*psi))}
     if infinite is None:
         return plain
     return plain | {FD_INFINITE: Estimate(infinite.value, sampling_deviation(*psi, infinite.weights))}
@@ -194,16 +216,18 @@ def inception_score(logits: Float32[Tensor, "n k"], splits: int, seed: int) -> d
     return {KEY_METRIC_ISC_MEAN: float(np.mean(means)), KEY_METRIC_ISC_STD: float(np.std(means))}
 
 
-def _notes(fake: Moments, real: Moments, kid_subset_size: int, settings: ScoreSettings) -> list[str]:
+def _notes(fake: Moments, real: Moments, kid_subset_size: int, settings: ScoreSettings, extractor: str) -> list[str]:
+    name, kernel = ("FID", "KID") if extractor == INCEPTION else ("FD", "KD")
     notes = []
     for what, m in (("samples", fake), ("real images", real)):
         if m.rank_deficient:
-            notes.append(f"FID is rank-deficient and biased: {m.count} {what} for {len(m.mean)} feature dimensions")
+            notes.append(f"{name} is rank-deficient and biased: {m.count} {what} for {len(m.mean)} feature dimensions")
     if notes and settings.intervals:
-        notes.append("FID has no interval: there must be more images than feature dimensions on both sides")
+        notes.append(f"{name} has no interval: there must be more images than feature dimensions on both sides")
     smallest = min(SMALLEST, fake.count // 2)
     if settings.infinite and smallest <= len(fake.mean):
         notes.append(f"FD at infinity is unsure: its smallest subset, {smallest}, is no larger than {len(fake.mean)}")
     if kid_subset_size < settings.kid_subset_size:
-        notes.append(f"KID subsets hold {kid_subset_size} images, not {settings.kid_subset_size}: there are no more")
+        wanted = settings.kid_subset_size
+        notes.append(f"{kernel} subsets hold {kid_subset_size} images, not {wanted}: there are no more")
     return notes

@@ -41,8 +41,7 @@ def test_without_a_config_the_embedded_default_is_trained_and_judged(tmp_path: P
     done = run_one(Job("gan", [*SMALL, "--out", str(tmp_path / "run")]))
     assert done.code == 0, done.err
     assert "no --config: the embedded default" in done.out
-    assert "FID" in done.out
-    assert "classifier:digits" in done.out
+    assert "FD (classifier:digits)" in done.out
 
 
 def test_two_processes_share_the_batch_and_keep_every_image(two_processes: tuple[Path, str]) -> None:
@@ -62,7 +61,7 @@ def test_scoring_the_two_process_run_again_gives_bitwise_the_same(
     argv = ["score", str(out), "--json", str(tmp_path / "again.json")]
     done = run_one(Job("mmgan", argv, processes=processes))
     assert done.codes == [0] * processes, done.err
-    assert done.out.count("FID") == 1
+    assert done.out.count("FD (classifier:digits)") == 1
     again = json.loads((tmp_path / "again.json").read_text())
     assert again["scores"] == json.loads((out / "scores.json").read_text())["last"]["scores"]
 

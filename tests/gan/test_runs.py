@@ -51,14 +51,13 @@ def test_a_run_leaves_behind_what_the_design_says(tmp_path: Path, train, capsys:
     assert scores["last"]["step"] == 7
     assert scores["last"]["extractor"]["name"] == "classifier:digits"
     assert scores["last"]["real"] == {"name": "digits", "split": "train", "images": 1437}
-    assert scores["last"]["scores"]["frechet_inception_distance"] > 0
+    assert scores["last"]["scores"]["frechet_distance"] > 0
     assert folder.report_file.stat().st_size > 10_000
     said = capsys.readouterr().out
     for word in (
-        "IS ",
-        "FID ",
-        "KID ",
-        "classifier:digits",
+        "class score ",
+        "FD (classifier:digits) ",
+        "KD ",
         "layers 1,2,pixel",
         "alpha 0.5",
         "7 steps",
@@ -177,4 +176,4 @@ def test_training_brings_the_fid_down_to_a_quarter(tmp_path: Path) -> None:
     assert main([*flags, str(tmp_path / "new"), "--steps", "1", "--lr", "1e-12"]) == 0
     assert main([*flags, str(tmp_path / "trained"), "--steps", "150", "--ema", "0.97"]) == 0
     new, trained = (RunFolder(tmp_path / name).read_scores()["last"]["scores"] for name in ("new", "trained"))
-    assert trained["frechet_inception_distance"] <= new["frechet_inception_distance"] / 4
+    assert trained["frechet_distance"] <= new["frechet_distance"] / 4

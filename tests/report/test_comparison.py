@@ -22,7 +22,7 @@ def test_mean_and_sample_deviation_over_seeds(tmp_path: Path) -> None:
     fids = [12.3, 14.1, 11.7]
     text = compare(seeds(tmp_path, fids))
     mean, sd = np.mean(fids), np.std(fids, ddof=1)
-    assert f"FID {mean:.3f} ± {sd:.3f}, KID {mean / 1000:.5f} ± {sd / 1000:.5f}" in text
+    assert f"FD (classifier:digits) {mean:.3f} ± {sd:.3f}, KD {mean / 1000:.5f} ± {sd / 1000:.5f}" in text
     assert "digits, layers 1,2,pixel, alpha 0.5: " in text
     assert "n = 3, seeds 0, 1, 2" in text
 
@@ -30,7 +30,8 @@ def test_mean_and_sample_deviation_over_seeds(tmp_path: Path) -> None:
 def test_one_line_a_run(tmp_path: Path) -> None:
     runs = [*seeds(tmp_path, [12.3]), gan_run(tmp_path / "baseline", mix="none", seed=5, done=3)]
     header, scored, baseline, *_ = [line.split() for line in compare(runs).splitlines()]
-    assert header == ["run", "data", "layers", "alpha", "seed", "steps", "IS", "FID", "KID", "extractor"]
+    scores = ["class", "score", "FD", "(classifier:digits)", "KD"]
+    assert header == ["run", "data", "layers", "alpha", "seed", "steps", *scores, "extractor"]
     own = ["digits", "1,2,pixel", "0.5", "0", "1", "4.484", "12.300", "0.01230", "classifier:digits", "[1]"]
     assert scored == [str(tmp_path / "seed0"), *own]
     assert baseline == [str(tmp_path / "baseline"), *["digits", "none", "–", "5", "3", "–", "–", "–", "not", "scored"]]
@@ -72,7 +73,7 @@ def test_other_settings_make_another_group(tmp_path: Path) -> None:
     runs = seeds(tmp_path / "a", [10.0]) + seeds(tmp_path / "b", [12.0], lr=1e-3)
     assert "no two runs differ in the seed alone" in compare(runs)
     runs += seeds(tmp_path / "c", [11.0, 13.0], data_root="elsewhere", checkpoint_every=7)[1:]
-    assert "FID 11.500 ± 2.121" in compare(runs)  # a with c, whose other settings decide nothing
+    assert "FD (classifier:digits) 11.500 ± 2.121" in compare(runs)  # a with c, whose other settings decide nothing
 
 
 def test_classifiers_have_a_table_of_their_own(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_the_command_rewrites_reports_and_compares(tmp_path: Path, capsys: pytes
     assert main([str(run.path) for run in runs]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[:2] == [str(run.report_file) for run in runs]
-    assert "FID 15.000 ± 7.071" in out
+    assert "FD (classifier:digits) 15.000 ± 7.071" in out
 
 
 def test_the_command_writes_nothing_where_one_folder_is_no_run(

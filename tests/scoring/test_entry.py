@@ -24,11 +24,11 @@ def test_every_value_stands_beside_what_it_depends_on(more: bool) -> None:
     assert "class_score:tiny_mean" in read["scores"]
     assert "inception_score_mean" not in read["scores"]
     measured = ["precision", "recall", "density", "coverage", "gaussian_mmd", "frechet_distance_infinite"]
-    assert set(read["intervals"]) == ({"frechet_inception_distance", *measured} if more else set())
+    assert set(read["intervals"]) == ({"frechet_distance", *measured} if more else set())
     for name, (low, high) in read["intervals"].items():
         assert low < read["scores"][name] < high
     assert read["reason"] is None
-    assert "KID subsets hold 50" in read["notes"][0]
+    assert "KD subsets hold 50" in read["notes"][0]
     judged = {"name": "tiny", "digest": extractor.digest, "dims": 8}
     assert read["extractor"] == judged | {"layer": "3", "preprocessing": "8 px, antialiased bilinear, RGB in [-1, 1]"}
     assert (read["samples"], read["real"]) == (50, {"name": "smooth", "split": "test", "images": 60})

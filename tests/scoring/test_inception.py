@@ -30,6 +30,8 @@ def test_scores_are_those_of_torch_fidelity(
 ) -> None:
     # On both sides, for speed: the network takes any size from 75 up.
     monkeypatch.setattr(FeatureExtractorInceptionV3, "INPUT_IMAGE_SIZE", 107)
+    digest = hashlib.sha256(inception_weights.read_bytes()).hexdigest()
+    monkeypatch.setattr(inception, "WEIGHTS_NAME", f"weights-{digest[:8]}.pth")
     write_images(tmp_path / "a", smooth_images(14, 0, size=32))
     write_images(tmp_path / "b", smooth_images(16, 1, 0.8, size=32))
     extractor = InceptionExtractor(inception_weights, fast=False)
@@ -56,6 +58,7 @@ def test_scores_are_those_of_torch_fidelity(
 
 def test_folded_and_plain_grey_and_rgb_agree(inception_weights: Path, rng_untouched: None) -> None:
     fast = InceptionExtractor(inception_weights)
+    assert fast.name == "inception-other-weights"  # FID is the published weights' alone
     exact = InceptionExtractor(inception_weights, fast=False)
     assert fast.digest == exact.digest
     assert fast.fingerprint != exact.fingerprint

@@ -16,6 +16,7 @@ from mmgan.sweeps.running import Ended, SweepResult
 from mmgan.sweeps.summary import summarize
 from mmgan.sweeps.table import markdown, write_summary
 
+FD = "FD (classifier:digits)"
 FID = {
     "baseline": {0: 31.0, 1: 29.5, 2: 35.25, 3: 30.125},
     "mix=pixel": {0: 30.0, 1: 29.75, 2: 33.0, 3: 30.5},
@@ -86,10 +87,10 @@ def test_the_numbers(tmp_path: Path) -> None:
     summary = summarize(made_up(tmp_path))
     write_summary(summary, tmp_path)
     found = rows(tmp_path)
-    assert len(found) == 9  # three arms by IS, FID and KID
+    assert len(found) == 9  # three arms by three scores
     for arm, by_seed in FID.items():
         v, b = list(by_seed.values()), list(FID["baseline"].values())
-        row = found[arm, "FID"]
+        row = found[arm, FD]
         mean = sum(v) / 4
         assert float(row["mean"]) == pytest.approx(mean, rel=1e-12)
         assert float(row["sd"]) == pytest.approx(math.sqrt(sum((x - mean) ** 2 for x in v) / 3), rel=1e-12)
@@ -105,8 +106,8 @@ def test_the_numbers(tmp_path: Path) -> None:
         assert [float(row[key]) for key in ("difference", "low", "high")] == pytest.approx(
             [middle, middle - half, middle + half], rel=1e-9
         )
-    assert summary.values["mix=pixel"]["FID"] == FID["mix=pixel"]
-    assert summary.values["baseline"]["IS"] == {seed: 300 / fid for seed, fid in FID["baseline"].items()}
+    assert summary.values["mix=pixel"][FD] == FID["mix=pixel"]
+    assert summary.values["baseline"]["class score"] == {seed: 300 / fid for seed, fid in FID["baseline"].items()}
     assert summary.notes == []
 
 
@@ -117,8 +118,8 @@ def test_seeds_that_are_missing_are_left_out_and_said(tmp_path: Path) -> None:
     fid["mix=pixel"][3] = entry(None)
     fid["mix=1,2,pixel"] |= {0: {}, 2: "killed by SIGKILL: it said nothing"}  # not scored; failed
     summary = summarize(made_up(tmp_path, fid))
-    assert summary.values["mix=pixel"]["FID"] == {0: 30.0, 1: 29.75, 2: 33.0}
-    of = {line.arm: line for line in summary.lines if line.metric.name == "FID"}
+    assert summary.values["mix=pixel"][FD] == {0: 30.0, 1: 29.75, 2: 33.0}
+    of = {line.arm: line for line in summary.lines if line.metric.name == FD}
     pixel = of["mix=pixel"].difference
     assert pixel is not None
     assert (pixel.n, pixel.mean) == (2, pytest.approx((-1.0 - 2.25) / 2))  # seeds 0 and 2
@@ -142,7 +143,7 @@ def test_runs_that_were_judged_differently_are_neither_averaged_nor_compared(tmp
         "mix=1,2,pixel": {seed: entry(value, **other) for seed, value in FID["mix=1,2,pixel"].items()},
     }
     summary = summarize(made_up(tmp_path, fid))
-    of = {line.arm: line for line in summary.lines if line.metric.name == "FID"}
+    of = {line.arm: line for line in summary.lines if line.metric.name == FD}
     assert of["mix=pixel"].mean is None
     assert of["mix=1,2,pixel"].mean == pytest.approx(28.125)
     assert of["mix=1,2,pixel"].difference is None
@@ -172,7 +173,8 @@ def test_the_table_is_markdown_and_the_figure_is_small_and_drawn(tmp_path: Path)
     table = [line for line in (tmp_path / "summary.md").read_text().splitlines() if line.startswith("|")]
     assert len(table) == 3 * (2 + 3)
     assert len({line.count("|") for line in table}) == 1
-    assert "| mix=1,2,pixel |   4 | 28.125 | 2.394 |     4 |     -3.344 | [-3.891, -2.796] |" in table
+    table = [" ".join(line.split()) for line in table]
+    assert "| mix=1,2,pixel | 4 | 28.125 | 2.394 | 4 | -3.344 | [-3.891, -2.796] |" in table
     image = Image.open(tmp_path / "summary.png")
     assert image.width == 800
     assert (tmp_path / "summary.png").stat().st_size < 150_000
