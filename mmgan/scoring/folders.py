@@ -78,8 +78,8 @@ def score_folders(
 ) -> tuple[Scores, int, int]:
     """Scores of the images below `fake` against those below `real`, and the two numbers of images.
 
-    Grey images are read as RGB; the two folders may differ in size. 16-bit greys are scaled to 8 bits, images are turned
-    upright by EXIF, and transparency is laid on white; the notes count these. Without them and with
+    Grey images are read as RGB. The two folders may differ in size. 16-bit greys are scaled to 8 bits, images are
+    turned upright by EXIF, and transparency is laid on white; the notes count these. Without them and with
     `InceptionExtractor(..., fast=False)` the numbers are those of
     `fidelity --isc --fid --kid --samples-find-deep --input1 fake --input2 real`.
 
