@@ -1,15 +1,18 @@
 """Cost of mixing in a discriminator's step, and of a whole GAN iteration against the usual way of training it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 
 from benchmarks.rows import Row, row_of
-from benchmarks.setup import LAYERS, SEED, Gan, mix_of
+from benchmarks.setup import LAYERS, SEED, Fixed, Gan, mix_of
 from benchmarks.timing import Timings, alternate, median
-from mmgan.gan.loop import discriminator_step, make_policy
+from mmgan.gan.loop import make_policy
+from mmgan.gan.steps import DiscriminatorSlice, Steps
 from mmgan.losses import GAN_LOSSES
+from mmgan.regularizers import DiffAugment, Regularizers
 from mmgan.training.guard import Guard
 
 TARGETS = {"pixel": 1.57, "1": 1.28, "2": 1.13}
@@ -45,18 +48,34 @@ def discriminator_rows(device: str, quick: bool) -> list[Row]:
     return [*rows, row_of(f"{setting}: none", timings.seconds("none"), "ms", scale=1e3)]
 
 
-def discriminator_calls(gan: Gan, layer: str) -> Callable[[], None]:
+def discriminator_calls(
+    gan: Gan, layer: str, regularizers: Regularizers | None = None, augment: DiffAugment | None = None
+) -> Callable[[], None]:
     """Return a call for one discriminator step of the training loop, with the drawing of its plan."""
     parts, mix = gan.parts("none" if layer == "none" else layer), mix_of(layer)
-    guard = Guard("discriminator", parts.discriminator, parts.opt_d, Accelerator(cpu=gan.device == "cpu"), 0.0)
+    accelerator: Any = Accelerator(cpu=gan.device == "cpu")
+    guard = Guard("discriminator", parts.discriminator, parts.opt_d, accelerator, 0.0)
     real, _ = gan.batches().batch(0)
+    latents = torch.randn(gan.batch_size, gan.latent_dim, device=gan.device)
     with torch.no_grad():
-        fake = parts.generator(torch.randn(gan.batch_size, gan.latent_dim, device=gan.device))
+        fakes = Fixed(parts.generator(latents))
     policy = make_policy(mix)
+    steps = Steps(
+        fakes,
+        parts.discriminator,
+        guard,
+        guard,
+        GAN_LOSSES["jsgan"],
+        mix,
+        regularizers or Regularizers(),
+        augment,
+        accelerator,
+        SEED,
+    )
 
     def step() -> None:
         plan = policy.draw(gan.batch_size, 0, SEED, device=gan.device)
-        discriminator_step(parts.discriminator, guard, real, fake, plan, GAN_LOSSES["jsgan"], mix)
+        steps.discriminator_step(0, [DiscriminatorSlice(real, latents, plan, rank=0)])
 
     return step
 

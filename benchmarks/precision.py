@@ -5,6 +5,7 @@ That each computes the same as float32 in eager mode is tested in tests/benchmar
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -12,9 +13,10 @@ from benchmarks.rows import Row, row_of
 from benchmarks.setup import SEED, Gan, mix_of
 from benchmarks.timing import alternate
 from mmgan import RealFakePolicy
-from mmgan.gan.loop import discriminator_step
+from mmgan.gan.steps import DiscriminatorSlice, GeneratorSlice, Steps
 from mmgan.losses import GAN_LOSSES
 from mmgan.process.alone import Alone
+from mmgan.regularizers import Regularizers
 from mmgan.training.guard import Guard
 
 LAYER = "1"
@@ -45,17 +47,19 @@ def network_steps(
     gan: Gan, layout: torch.memory_format = torch.contiguous_format, bf16: bool = False, compiled: bool = False
 ) -> Callable[[], None]:
     """Return a call for one discriminator step and one generator step of the training loop."""
-    parts, accelerator, b = gan.parts(LAYER, layout), Alone(gan.device), gan.batch_size
+    accelerator: Any = Alone(gan.device)
+    parts, b = gan.parts(LAYER, layout), gan.batch_size
     generator, discriminator, mix = parts.generator, parts.discriminator, mix_of(LAYER)
     if compiled:
         generator.compile(fullgraph=True)
         discriminator.compile(fullgraph=True)
     guard_d, guard_g = (
-        Guard(name, network, optimizer, accelerator, 0.0)  # type: ignore[arg-type]
+        Guard(name, network, optimizer, accelerator, 0.0)
         for name, network, optimizer in (("D", discriminator, parts.opt_d), ("G", generator, parts.opt_g))
     )
     real, _ = gan.batches().batch(0)
     policy, loss = RealFakePolicy(LAYER), GAN_LOSSES["jsgan"]
+    steps = Steps(generator, discriminator, guard_g, guard_d, loss, mix, Regularizers(), None, accelerator, SEED)
 
     def latents() -> torch.Tensor:
         return torch.randn(b, gan.latent_dim, device=gan.device)
@@ -64,16 +68,9 @@ def network_steps(
         return torch.autocast(gan.device, torch.bfloat16) if bf16 else contextlib.nullcontext()
 
     def step() -> None:
-        with torch.no_grad(), autocast():
-            fake = generator(latents())
         with autocast():
-            discriminator_step(
-                discriminator, guard_d, real, fake, policy.draw(b, 0, SEED, device=gan.device), loss, mix
-            )
-        discriminator.requires_grad_(False)
-        with autocast():
-            loss_g = loss.generator(discriminator(generator(latents())).float()).mean()
-        guard_g.update(loss_g)
-        discriminator.requires_grad_(True)
+            plan = policy.draw(b, 0, SEED, device=gan.device)
+            steps.discriminator_step(0, [DiscriminatorSlice(real, latents(), plan, rank=0)])
+            steps.generator_step(0, [GeneratorSlice(latents(), real, rank=0)])
 
     return step

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.usual_way import UsualWay
 from mmgan import Mixed
@@ -81,6 +81,17 @@ class Gan:
         generator, discriminator = self.networks(torch.contiguous_format)
         policy = make_policy(mix_of(LAYERS))
         return UsualWay(generator, discriminator, self.batches(), policy, self.settings(), SEED, self.device)
+
+
+class Fixed(nn.Module):
+    """A generator of ready-made images, which costs nothing."""
+
+    def __init__(self, images: Tensor) -> None:
+        super().__init__()
+        self.images = images
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return self.images
 
 
 def mix_of(layers: str) -> GanMixSettings:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from mmgan.nests import map_nest
 from mmgan.outputs import costs, heads, per_row_of_pairs
 
 PerRow = Callable[[Tensor], Tensor]
@@ -110,6 +111,8 @@ class Pairs(Protocol):
 
     def mix_labels(self, labels: Tensor, like: Tensor | None = None) -> Tensor: ...
 
+    def mix_outputs(self, outputs: Tensor) -> Tensor: ...
+
 
 Label = Literal["paper", "fake"]
 
@@ -141,6 +144,24 @@ def mixed_loss(loss: GANLoss, mixed: Any, plan: Pairs, label: Label = "paper") -
     return weighted_mean(
         costs(lambda head: loss.soft(head, plan.mix_labels(labels.to(head.dtype), head)), mixed), plan.weight
     )
+
+
+def consistency_loss(mixed: Any, outputs: Any, plan: Pairs) -> Float[Tensor, ""]:
+    """The mean over mixed rows of (mixed - mix of the two rows' own outputs)^2, in float32.
+
+    The target of relativistic losses, in which a mixed row has no label; it goes with the others too.
+
+    Args:
+        mixed: outputs of the M mixed rows, a nest; with M = 0 the loss is 0.
+        outputs: of the rows that were mixed, 2b of them, real rows first. They are targets: no gradient reaches them.
+        plan: by which they were mixed.
+    """
+    first = heads(mixed)[0]
+    if not any(len(head) for head in heads(mixed)):
+        return first.new_zeros((), dtype=torch.float32)
+    plan = plan.of_outputs()
+    wanted = map_nest(lambda _, leaf: plan.mix_outputs(leaf.detach()), outputs)
+    return squared_error(mixed, wanted, plan.weight)
 
 
 def squared_error(mixed: Any, wanted: Any, weight: Float[Tensor, " m"] | None = None) -> Float[Tensor, ""]:

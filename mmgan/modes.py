@@ -1,9 +1,11 @@
-"""Evaluation mode for a block, so that measuring does not change the network."""
+"""Modes of a network for a block of code, so that what runs in it does not change the network."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 
 @contextmanager
@@ -22,3 +24,25 @@ def evaluation_mode(predict: object) -> Iterator[None]:
     finally:
         for module, was_training in zip(modules, training, strict=True):
             module.training = was_training
+
+
+@contextmanager
+def spectral_norms_at_rest(*networks: nn.Module) -> Iterator[None]:
+    """Run the block without power iterations: spectral norms keep the vectors that they have.
+
+    Both of torch's forms are meant, the parametrization and the older hook. Nothing else changes its mode.
+    """
+    moving = [module for network in networks for module in network.modules() if module.training and _iterates(module)]
+    try:
+        for module in moving:
+            module.training = False
+        yield
+    finally:
+        for module in moving:
+            module.training = True
+
+
+def _iterates(module: nn.Module) -> bool:
+    """Whether a forward in training mode makes a power iteration."""
+    hooks = module._forward_pre_hooks.values()  # the older form hangs on the layer, a Linear or a convolution
+    return isinstance(module, _SpectralNorm) or any(isinstance(hook, SpectralNorm) for hook in hooks)

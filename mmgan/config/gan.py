@@ -1,11 +1,15 @@
 """Settings of the GAN trainer. Except for the data, defaults are the paper's for CIFAR-10 (App. E; Miyato 2018)."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from mmgan.config.fields import Names, SettingsGroup, setting
 from mmgan.config.shared import DataSettings, DeviceSettings, RunSettings
 from mmgan.errors import UserError
+
+WEIGHT = {"least": 0.0, "below": math.inf}
+"""The bounds of a regularizer's weight."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,13 @@ class GanMixSettings(SettingsGroup):
     lam: Literal["uniform", "beta", "folded-beta"] = setting("uniform", "law of lam")
     per: Literal["example", "batch"] = setting("example", "one lam a row, or one a batch")
     pairs: Names = setting(Names("real-fake,fake-real,fake-fake"), "kinds of pairs, all equally likely")
-    mix_label: Literal["paper", "fake"] = setting(
-        "paper", "label of a mixed row: y(lam; x1, x2) of the paper, or always fake as in the released code"
+    mix_rule: Literal["linear", "statistics", "cutmix"] = setting(
+        "linear", "how two rows are mixed: on the line between them, by channel statistics (FSMR), or by boxes (CutMix)"
+    )
+    mix_target: Literal["paper", "fake", "consistency"] = setting(
+        "paper",
+        "of a mixed row: the label y(lam; x1, x2) of the paper, the label fake as in the released code, or the mix of"
+        " its two rows' logits",
     )
     mix_weight: float = setting(1.0, "weight of the mixed rows' loss", above=0)
     mix_start: int = setting(0, "generator step at which mixing starts", least=0)
@@ -76,11 +85,14 @@ class GanNetworkSettings(SettingsGroup):
 class GanTrainingSettings(SettingsGroup):
     """Training"""
 
-    loss: Literal["jsgan", "jsgan-saturating", "hinge", "least-squares", "wasserstein"] = setting(
-        "jsgan", "GAN loss; jsgan is non-saturating"
+    loss: Literal["jsgan", "jsgan-saturating", "hinge", "least-squares", "wasserstein", "relativistic"] = setting(
+        "jsgan", "GAN loss; jsgan is non-saturating; relativistic compares real and fake rows in pairs (R3GAN)"
     )
     steps: int = setting(50_000, "generator steps", least=1)
     batch_size: int = setting(64, "real images a discriminator step, over all processes together", least=1)
+    accumulate: int = setting(
+        1, "cut each process's batch into this many slices, whose gradients add up before an update", least=1
+    )
     n_dis: int = setting(5, "discriminator steps a generator step", least=1)
     g_batch_factor: int = setting(2, "the generator's batch is this many times --batch-size", least=1)
     lr: float = setting(2e-4, "Adam's learning rate, of both networks", above=0)
@@ -92,6 +104,42 @@ class GanTrainingSettings(SettingsGroup):
     )
     clip_grad: float = setting(0.0, "largest norm of a gradient; 0: not clipped", least=0)
     dequantize: bool = setting(True, "add uniform noise of one grey level to real images")
+
+
+@dataclass(frozen=True)
+class GanRegularizerSettings(SettingsGroup):
+    """Regularizers of the discriminator, each with its weight; 0: none"""
+
+    r1: float = setting(0.0, "R1, squared gradients at real images (Mescheder et al. 2018: 10)", **WEIGHT)
+    r2: float = setting(0.0, "R2, squared gradients at fake images (R3GAN: as R1)", **WEIGHT)
+    gradient_penalty: float = setting(
+        0.0, "gradient penalty of WGAN-GP, between real and fake images (Gulrajani et al. 2017: 10)", **WEIGHT
+    )
+    penalty_every: int = setting(
+        1, "R1, R2 and gradient penalty in every n-th discriminator step, with n times the weight", least=1
+    )
+    lecam: float = setting(0.0, "LeCam, for few images (Tseng et al. 2021: 0.3 on CIFAR)", **WEIGHT)
+    bcr: float = setting(
+        0.0, "consistency of D under shifts of the images, and mirroring with --flip (Zhao et al. 2020: 10)", **WEIGHT
+    )
+    zcr: float = setting(
+        0.0,
+        "consistency of D under small changes of z, a tenth of it as G's sensitivity to them (Zhao et al. 2020: 5)",
+        **WEIGHT,
+    )
+    diffaugment: Names = setting(
+        Names("none"),
+        "augment what D sees, real and fake, differentiably: color, translation, cutout, flip (Zhao et al. 2020:"
+        " color,translation,cutout)",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.penalty_every > 1 and not (self.r1 or self.r2 or self.gradient_penalty):
+            raise UserError(
+                f"--penalty-every {self.penalty_every} has no penalty: add --r1, --r2 or --gradient-penalty, or leave"
+                " it out"
+            )
 
 
 @dataclass(frozen=True)
@@ -138,6 +186,15 @@ class GanConfig:
     examples: GanDataSettings = field(default_factory=GanDataSettings)
     networks: GanNetworkSettings = field(default_factory=GanNetworkSettings)
     training: GanTrainingSettings = field(default_factory=GanTrainingSettings)
+    regularizers: GanRegularizerSettings = field(default_factory=GanRegularizerSettings)
     score: GanScoreSettings = field(default_factory=GanScoreSettings)
     run: RunSettings = field(default_factory=RunSettings)
     device: DeviceSettings = field(default_factory=DeviceSettings)
+
+    def __post_init__(self) -> None:
+        mix = self.mix
+        if self.training.loss == "relativistic" and mix.mix != "none" and mix.mix_target != "consistency":
+            raise UserError(
+                f"--mix-target {mix.mix_target} labels mixed rows, but with --loss relativistic no row has a label: add"
+                " --mix-target consistency"
+            )

@@ -24,6 +24,9 @@ Config = TypeVar("Config")
 
 HELP = "--help lists all settings"
 
+RENAMED = {"mix_label": "mix_target"}
+"""Settings of earlier states by what they are called now."""
+
 register_type(Names, serializer=str, deserializer=Names.parse)
 
 
@@ -147,6 +150,8 @@ def _refuse_unknown_flags(argv: Sequence[str], known: set[str]) -> None:
         plain = name.replace("-", "_")
         if not word.startswith("--") or plain in known or plain.removeprefix("no_") in known:
             continue
+        if plain in RENAMED:
+            raise UserError(f"unknown flag --{name}: it is --{RENAMED[plain].replace('_', '-')} now")
         if plain not in ("help", "print_config"):
             flags = ["--" + n.replace("_", "-") for n in known]
             raise UserError(f"unknown flag --{name}: {did_you_mean(f'--{name}', flags, HELP)}")
@@ -154,6 +159,8 @@ def _refuse_unknown_flags(argv: Sequence[str], known: set[str]) -> None:
 
 def _refuse_unknown_keys(path: Path, known: set[str]) -> None:
     for key in read_yaml(path):
+        if key in RENAMED:
+            raise UserError(f"unknown key '{key}' in {path}: it is {RENAMED[key]} now, with the same values")
         if key not in known:
             raise UserError(f"unknown key '{key}' in {path}: {did_you_mean(str(key), [*known], HELP)}")
 

@@ -1,13 +1,16 @@
 """The parts of a GAN run, built from its settings."""
 
+import torch
 from accelerate import Accelerator
 from torch import nn
 
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat
 from mmgan.data import Images, draw_balanced
+from mmgan.errors import UserError
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy
 from mmgan.gan.networks import build_networks
+from mmgan.gan.regularization import check_rule, count_heads, make_augment, make_regularizers
 from mmgan.gan.scores import GanScorer, find_weights
 from mmgan.mixing.policies import RealFakePolicy
 from mmgan.process.accelerator import memory_format
@@ -62,6 +65,13 @@ def make_parts(
         UserError: if a layer to mix at does not exist, or rows cannot be appended there.
     """
     training, device, latent_dim = config.training, config.device, config.networks.latent_dim
+    slices = accelerator.num_processes * training.accumulate
+    if training.batch_size % slices:
+        raise UserError(
+            f"the batch size {training.batch_size} is that of all processes and slices together: it must be a multiple"
+            f" of {accelerator.num_processes} processes times --accumulate {training.accumulate}"
+        )
+    augment = make_augment(config.regularizers)
     batches = shared_batches(
         images,
         training.batch_size,
@@ -70,8 +80,12 @@ def make_parts(
         flip=config.data.flip,
         dequantize=training.dequantize,
     )
-    rows = 2 * (training.batch_size // accelerator.num_processes)  # real and fake
+    rows = 2 * (training.batch_size // slices)  # real and fake
     mixed = mixed_network(discriminator, config.mix.mix.items, "append", images, rows, device, accelerator)
+    example = torch.zeros(rows, *images.pixels.shape[1:], device=accelerator.device)
+    check_rule(mixed, policy, example)
+    outputs = count_heads(mixed, example) if config.regularizers.lecam else 1
+    regularizers = make_regularizers(config.regularizers, flip=config.data.flip, outputs=outputs).to(accelerator.device)
     generator = generator.to(accelerator.device, memory_format=memory_format(device))  # type: ignore[call-overload]
     average = make_average(generator, training.ema)
     if device.compile:
@@ -79,4 +93,6 @@ def make_parts(
         mixed.compile(fullgraph=True)
     opt_g, opt_d = make_optimizer(generator, training), make_optimizer(mixed, training)
     g, d, opt_g, opt_d = accelerator.prepare(generator, mixed, opt_g, opt_d)
-    return GanParts(g, d, average, opt_g, opt_d, batches, policy, latent_dim)
+    return GanParts(
+        g, d, average, opt_g, opt_d, batches, policy, latent_dim, regularizers=regularizers, augment=augment
+    )

@@ -10,6 +10,7 @@ from mmgan.config.presets import preset_line
 from mmgan.gan.build import build
 from mmgan.gan.choices import choose_settings
 from mmgan.gan.loop import GanParts, train_gan
+from mmgan.gan.regularization import in_words
 from mmgan.gan.scores import GanScorer, cut_scores, next_scores, one_line
 from mmgan.gan.summary import summary
 from mmgan.process.accelerator import on_main
@@ -52,7 +53,11 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
         total_steps=config.training.steps,
         data_digest=images.digest,
         shape=image_shape(images),
-        lines=opening(session, count, images, config.mix, None if source else preset_line(config.data.data)) + said,
+        lines=[
+            *opening(session, count, images, config.mix, None if source else preset_line(config.data.data)),
+            *in_words(config.regularizers),
+            *said,
+        ],
     )
     train(parts, scorer, session, config.mix, config.training, config.score)
     if session.accelerator.is_main_process:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmgan.errors import UserError
-from mmgan.losses import GAN_LOSSES, GANLoss, GANLossName, mixed_loss, squared_error
+from mmgan.losses import GAN_LOSSES, GANLoss, GANLossName, consistency_loss, mixed_loss
 from mmgan.mixing.mixed import Mixed
 from mmgan.mixing.policies import PermutationPolicy, RealFakePolicy
 from mmgan.nests import leaves, map_nest
@@ -108,9 +108,7 @@ class MixupTerm(nn.Module):
             return x.new_zeros((), dtype=torch.float32)
         mixed = self.net(x, plan=plan, mode="alone", **inputs)  # (M, ...)
         if self.target == "consistency":
-            out = plan.of_outputs()
-            wanted = map_nest(lambda _, leaf: out.mix_outputs(leaf.detach()), _joined(logits))
-            return self.weight * squared_error(mixed, wanted, out.weight)
+            return self.weight * consistency_loss(mixed, _joined(logits), plan)
         return self.weight * mixed_loss(self.loss, mixed, plan, self.target)
 
     def _for_both(self, name: str, value: Any, b: int) -> Any:

@@ -1,5 +1,6 @@
 """A training that one process runs while others wait for it."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -20,8 +21,11 @@ class Alone:
     def __init__(self, device: torch.device | str) -> None:
         self.device = torch.device(device)
 
-    def unwrap_model(self, model: nn.Module) -> nn.Module:
+    def unwrap_model(self, model: nn.Module, keep_fp32_wrapper: bool = True) -> nn.Module:
         return model
+
+    def autocast(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def backward(self, loss: Tensor) -> None:
         loss.backward()  # type: ignore[no-untyped-call]

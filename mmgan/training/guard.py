@@ -53,10 +53,14 @@ class Guard:
             self._unshared = torch.zeros((), dtype=torch.bool, device=accelerator.device)
             network.register_comm_hook(self._unshared, _note_and_average)
 
-    def update(self, loss: Float[Tensor, ""]) -> None:
-        """Compute gradients, and step the optimizer if loss and gradients are finite on all processes."""
+    def backward(self, loss: Float[Tensor, ""]) -> None:
+        """Compute gradients and add them to those of earlier slices of the same step."""
         # Times 1 where the loss is finite, which changes no bit; times NaN where it is not.
         self.accelerator.backward(loss * (loss.detach() * 0 + 1))
+
+    def update(self, loss: Float[Tensor, ""]) -> None:
+        """Compute gradients, and step the optimizer if loss and gradients are finite on all processes."""
+        self.backward(loss)
         bad = ~_are_finite(p.grad for p in self.parameters if p.grad is not None)
         local = bad if self._unshared is None else self._unshared.clone()
         if self._unshared is not None:

@@ -1,7 +1,7 @@
 """Losses of every step, read from the device every few steps, and the end of a training when one is not finite."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -31,13 +31,23 @@ class Metrics:
         self.facts: list[dict[str, Any]] = []
         self.values: list[Tensor] = []
         self.names: list[str] = []
+        self.missing: list[set[str]] = []
 
-    def add(self, facts: dict[str, Any], losses: dict[str, Tensor]) -> None:
-        """Add one step: `facts` are plain values ("step" among them), `losses` scalars on the device."""
+    def add(self, facts: dict[str, Any], losses: Mapping[str, Tensor | None]) -> None:
+        """Add one step.
+
+        Args:
+            facts: plain values, "step" among them.
+            losses: scalars on the device, under the same names in every step; None: not computed in this one, so that
+                its row lacks it.
+        """
         self.names = list(losses)
         self.facts.append(facts)
+        self.missing.append({name for name, value in losses.items() if value is None})
         guarded = [count for guard in self.guards for count in (guard.local, guard.skipped)]
-        self.values.append(torch.stack([value.detach().float() for value in [*losses.values(), *guarded]]))
+        nothing = torch.zeros((), device=self.context.accelerator.device)
+        columns = [nothing if value is None else value.detach().float() for value in [*losses.values(), *guarded]]
+        self.values.append(torch.stack(columns))
         for guard in self.guards:
             guard.clear()
 
@@ -54,14 +64,14 @@ class Metrics:
         table = self.context.accelerator.gather(values).double().cpu()  # (processes, steps, columns)
         rows: list[dict[str, Any]] = []
         failure = None
-        for facts, step_values in zip(self.facts, table.unbind(1), strict=True):
-            row = facts | self._row(step_values)
+        for facts, missing, step_values in zip(self.facts, self.missing, table.unbind(1), strict=True):
+            row = facts | self._row(step_values, missing)
             self.skipped += "non_finite" in row
             if self.skipped > self.context.skip_non_finite:
                 failure = f"{row['non_finite']} at step {row['step']}"
                 break
             rows.append(row)
-        self.facts, self.values = [], []
+        self.facts, self.missing, self.values = [], [], []
         self.context.on_metrics(rows)
         if failure is not None:
             allowed = self.context.skip_non_finite
@@ -99,12 +109,14 @@ class Metrics:
                 self.flush()  # the session saves a checkpoint, which needs them
                 raise
 
-    def _row(self, values: Tensor) -> dict[str, Any]:
+    def _row(self, values: Tensor, missing: set[str]) -> dict[str, Any]:
         """What a step's (processes, columns) say."""
         losses = values[:, : len(self.names)]
         counts = values[:, len(self.names) :].reshape(len(values), -1, 2)  # (processes, guards, local or skipped)
         row = {
-            name: mean for name, mean in zip(self.names, losses.mean(0).tolist(), strict=True) if math.isfinite(mean)
+            name: mean
+            for name, mean in zip(self.names, losses.mean(0).tolist(), strict=True)
+            if math.isfinite(mean) and name not in missing
         }
         faults = _faults(self.names, ~losses.isfinite())
         faults = faults or _faults([f"the gradient of the {g.name}" for g in self.guards], counts[:, :, 0] > 0)

@@ -65,7 +65,7 @@ def by_hand(settings: GanTrainingSettings, mix: GanMixSettings) -> tuple[nn.Modu
             if mix.mix != "none":
                 is_real = (torch.arange(2 * B) < B).double()
                 y = plan.lam * is_real[plan.left] + (1 - plan.lam) * is_real[plan.right]
-                y = torch.zeros_like(y) if mix.mix_label == "fake" else y
+                y = torch.zeros_like(y) if mix.mix_target == "fake" else y
                 loss = loss + mix.mix_weight * F.binary_cross_entropy_with_logits(logits[2 * B :], y)
             opt_d.zero_grad()
             loss.backward()
@@ -112,7 +112,7 @@ def same(state: GanParts, g: nn.Module, d: nn.Module) -> None:
 @pytest.mark.parametrize("label", ["paper", "fake"])
 def test_three_steps_equal_the_same_training_by_hand(mix: str, label: str) -> None:
     settings = GanTrainingSettings(steps=3, n_dis=2, batch_size=B, lr=1e-3)
-    mixing = GanMixSettings(mix=Names(mix), mix_label=label, mix_weight=0.7)  # type: ignore[arg-type]
+    mixing = GanMixSettings(mix=Names(mix), mix_target=label, mix_weight=0.7)  # type: ignore[arg-type]
     same(train(settings, mixing), *by_hand(settings, mixing))
 
 

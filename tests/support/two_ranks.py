@@ -69,10 +69,10 @@ def nth_call(original: Callable[..., Any], change: Callable[..., Any], n: int, a
 
 def fault(kind: str) -> Any:
     """A patch of the program."""
-    import mmgan.gan.loop
+    import mmgan.gan.objectives
     import mmgan.supervised.loop
 
-    gan, supervised = mmgan.gan.loop, mmgan.supervised.loop
+    gan, supervised = mmgan.gan.objectives, mmgan.supervised.loop
     if kind == "none":
         return contextlib.nullcontext()
     if kind in ("loss", "always"):

@@ -1,0 +1,232 @@
+"""One update of the discriminator, and one of the generator: augment, forward, loss, regularizers, backward.
+
+A step has one slice or, with gradient accumulation, several whose gradients add up. Slice s of N on rank r draws as
+rank r * N + s of N times as many processes.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mmgan.config.gan import GanMixSettings
+from mmgan.gan.objectives import Loss, discriminator_objective, generator_objective
+from mmgan.mixing.plan import MixPlan
+from mmgan.modes import spectral_norms_at_rest
+from mmgan.nests import map_nest
+from mmgan.outputs import wide
+from mmgan.regularizers import ZCR, DiffAugment, Regularizers, Step
+from mmgan.relativistic import PairLoss
+from mmgan.training.guard import Guard
+
+Terms = dict[str, Tensor | None]
+"""Losses and regularizers by their names in metrics, scalars without gradients; None: not computed in this step."""
+
+
+@dataclass(frozen=True, eq=False)
+class DiscriminatorSlice:
+    """The rows of a discriminator's step, or of a slice of it.
+
+    Attributes:
+        real: (b, c, h, w), in [-1, 1].
+        latents: (b, d), of as many fake rows.
+        plan: of the mixed rows.
+        rank: of the draws.
+    """
+
+    real: Float[Tensor, "b c h w"]
+    latents: Float[Tensor, "b d"]
+    plan: MixPlan
+    rank: int
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratorSlice:
+    """The rows of a generator's step, or of a slice of it.
+
+    Attributes:
+        latents: (n, d).
+        real: (b, c, h, w), for losses of pairs; n is a multiple of b.
+        rank: of the draws.
+    """
+
+    latents: Float[Tensor, "n d"]
+    real: Float[Tensor, "b c h w"]
+    rank: int
+
+
+class Steps:
+    """The updates of both networks.
+
+    Args:
+        generator, discriminator: as `accelerator.prepare` returned them.
+        guard_g, guard_d: of their updates.
+        loss: what logits cost.
+        mix: the target of mixed rows, and the weight of their term.
+        regularizers: of the discriminator. zCR has a part in the generator's step too.
+        augment: of all images that the discriminator sees; or None.
+        accelerator: the run's, or an `Alone`.
+        seed: of the draws.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        guard_g: Guard,
+        guard_d: Guard,
+        loss: Loss,
+        mix: GanMixSettings,
+        regularizers: Regularizers,
+        augment: DiffAugment | None,
+        accelerator: Accelerator,
+        seed: int,
+    ) -> None:
+        self.generator, self.discriminator = generator, discriminator
+        self.guard_g, self.guard_d = guard_g, guard_d
+        self.loss, self.mix, self.regularizers, self.augment = loss, mix, regularizers, augment
+        self.accelerator, self.seed = accelerator, seed
+        # `prepare` makes a network enter autocast by itself. D must not: its penalties are computed in float32.
+        self.plain_d = accelerator.unwrap_model(discriminator, keep_fp32_wrapper=False)
+        self.plain_g = accelerator.unwrap_model(generator)
+
+    def discriminator_step(self, number: int, slices: Sequence[DiscriminatorSlice]) -> list[Terms]:
+        """One update of the discriminator, by one forward over real, fake and mixed rows a slice (Equation 6).
+
+        Args:
+            number: of the discriminator's step.
+            slices: one or more of equal size.
+
+        Returns:
+            The terms of each slice; "loss_d" is the sum of all, with their weights.
+        """
+        found: list[Terms] = []
+        for s, part in enumerate(slices):
+            last = s == len(slices) - 1
+            with self._slice(first=s == 0, last=last, network=self.discriminator):
+                terms = self._discriminator_terms(number, part, last)
+                (self.guard_d.update if last else self.guard_d.backward)(terms["loss_d"] / len(slices))
+            named = {name: terms.get(name) for name in (*terms, *self.regularizers)}
+            found.append({name: None if value is None else value.detach() for name, value in named.items()})
+        return found
+
+    def _discriminator_terms(self, number: int, part: DiscriminatorSlice, last: bool) -> dict[str, Tensor]:
+        with torch.no_grad(), self.accelerator.autocast():
+            fake = self._made(part.latents, number, part.rank)  # (b, c, h, w)
+        real = self._augmented(part.real, "real", number, part.rank)  # (b, c, h, w)
+        real, fake = self.regularizers.differentiable(number, real, fake.to(real.dtype))
+        with self._precision(number):
+            x = torch.cat([real, fake])  # (2b, c, h, w)
+            logits = in_float32(self.discriminator(x, plan=part.plan, mode="append"))  # (2b + m,)
+            terms = discriminator_objective(self.loss, logits, part.plan, self.mix)
+            on_real, on_fake, _ = part.plan.split(logits)  # (b,), (b,)
+            step = Step(
+                real,
+                fake,
+                on_real,
+                on_fake,
+                self._logits,
+                number,
+                self.seed,
+                part.rank,
+                generator=lambda z: self._made(z, number, part.rank),
+                latents=part.latents,
+                last=last,
+            )
+            penalty, values = self.regularizers.forward(step)
+        if values:
+            terms["loss_d"] = terms["loss_d"] + penalty
+        return terms | values
+
+    def generator_step(self, number: int, slices: Sequence[GeneratorSlice]) -> list[Terms]:
+        """One update of the generator, through a discriminator that needs no gradients of its own.
+
+        Args:
+            number: of the generator's step.
+            slices: one or more of equal size.
+
+        Returns:
+            The terms of each slice.
+        """
+        found: list[Terms] = []
+        self.plain_d.requires_grad_(False)
+        for s, part in enumerate(slices):
+            last = s == len(slices) - 1
+            with self._slice(first=s == 0, last=last, network=self.generator):
+                with self.accelerator.autocast():
+                    terms = self._generator_terms(number, part)
+                (self.guard_g.update if last else self.guard_g.backward)(terms["loss_g"] / len(slices))
+            found.append({name: value.detach() for name, value in terms.items()})
+        self.plain_d.requires_grad_(True)
+        return found
+
+    def _generator_terms(self, number: int, part: GeneratorSlice) -> dict[str, Tensor]:
+        fake = self.generator(part.latents)  # (n, c, h, w)
+        on_fake = in_float32(self.plain_d(self._augmented(fake, "fake of g", number, part.rank)))  # (n,)
+        on_real = None
+        if isinstance(self.loss, PairLoss):
+            with torch.no_grad():
+                on_real = self._logits(self._augmented(part.real, "real of g", number, part.rank))  # (b,)
+        loss = generator_objective(self.loss, on_fake, on_real)
+        for term in self.regularizers.values():
+            if isinstance(term, ZCR):
+                draws = {"step": number, "seed": self.seed, "rank": part.rank}
+                zcr = term.of_generator(fake, self.plain_g, part.latents, **draws)
+                return {"loss_g": loss + zcr, "zcr_g": zcr}
+        return {"loss_g": loss}
+
+    def _logits(self, images: Float[Tensor, "n c h w"]) -> Any:
+        """A further forward of D in a step whose first one made the spectral norms advance."""
+        with spectral_norms_at_rest(self.plain_d):
+            return in_float32(self.plain_d(images))
+
+    def _made(self, latents: Float[Tensor, "b d"], number: int, rank: int) -> Float[Tensor, "b c h w"]:
+        """Fake images as the discriminator's step sees them."""
+        return self._augmented(self.plain_g(latents), "fake", number, rank)
+
+    def _augmented(self, images: Float[Tensor, "n c h w"], rows: str, number: int, rank: int) -> Tensor:
+        return images if self.augment is None else self.augment(images, rows, step=number, seed=self.seed, rank=rank)
+
+    @contextmanager
+    def _slice(self, *, first: bool, last: bool, network: nn.Module) -> Iterator[None]:
+        """A slice of a step: spectral norms advance in the first, processes exchange gradients in the last."""
+        with ExitStack() as stack:
+            if not first:
+                stack.enter_context(spectral_norms_at_rest(self.plain_g, self.plain_d))
+            if not last:
+                stack.enter_context(self.accelerator.no_sync(network))
+            yield
+
+    @contextmanager
+    def _precision(self, number: int) -> Iterator[None]:
+        """The run's own, but float32 and no compiled graph where a penalty differentiates twice."""
+        with ExitStack() as stack:
+            if not self.regularizers.second_order(number):
+                stack.enter_context(self.accelerator.autocast())
+            else:
+                stack.enter_context(torch.autocast(self.accelerator.device.type, enabled=False))
+                if self.plain_d._compiled_call_impl is not None:
+                    stack.enter_context(torch.compiler.set_stance("force_eager"))
+            yield
+
+
+def in_float32(logits: Any) -> Any:
+    """A nest of logits in float32, or in float64 where they are."""
+    return map_nest(lambda _, leaf: wide(leaf), logits)
+
+
+def mean_terms(found: Sequence[Terms]) -> Terms:
+    """The mean of each term over the steps and slices that computed it."""
+    always = [name for name in found[0] if all(terms[name] is not None for terms in found)]
+    table = torch.stack([torch.stack([terms[name] for name in always]) for terms in found])  # type: ignore[misc]
+    means: Terms = dict(zip(always, table.mean(0), strict=True))
+    for name in found[0]:
+        if name not in means:
+            values = [value for terms in found if (value := terms[name]) is not None]
+            means[name] = torch.stack(values).mean() if values else None
+    return {name: means[name] for name in found[0]}
