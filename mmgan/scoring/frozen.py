@@ -15,6 +15,12 @@ Forward = Callable[[Tensor], tuple[Float[Tensor, "n d"], Float[Tensor, "n k"] | 
 """Prepared images -> features, and logits where the network has classes."""
 
 
+CPU_ROWS = 8
+"""Images a forward on a CPU: more of them do not fit its caches between one layer and the next."""
+
+VERSION = "frozen-2"  # raise this number whenever the arithmetic changes, if only its order
+
+
 class FrozenExtractor:
     """Features of a published network, and its logits where it has classes.
 
@@ -47,7 +53,8 @@ class FrozenExtractor:
         self.digest = state_digest(network)
         network.to(self.device).eval().requires_grad_(False)
         self._prepare, self._forward = prepare, forward
-        self.fingerprint = f"{name} {self.digest} {layer} {preprocessing} {self.device.type}"
+        self._rows = CPU_ROWS if self.device.type == "cpu" else None
+        self.fingerprint = f"{VERSION} {name} {self.digest} {layer} {preprocessing} {self.device.type}"
         probe = self(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
         self.dims = probe.features.shape[1]
         self.num_classes = probe.logits.shape[1]
@@ -56,7 +63,7 @@ class FrozenExtractor:
         """Features of n images in [0, 255], grey or RGB, of any size."""
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             x = self._prepare(with_grey_or_rgb(images, 3)).to(self.device)
-            features, logits = self._forward(x)
-            return finite(
-                self.name, features, x.new_empty(len(x), 0, dtype=torch.float32) if logits is None else logits
-            )
+            parts = [self._forward(rows) for rows in torch.split(x, self._rows or len(x))]
+            features = torch.cat([part for part, _ in parts])  # (n, d)
+            logits = [part.new_empty(len(part), 0) if own is None else own for part, own in parts]
+            return finite(self.name, features, torch.cat(logits))

@@ -43,10 +43,12 @@ def timm_extractor(model: str, weights: Path | str, device: torch.device | str =
     if config["input_size"][0] != 3:
         raise UserError(f"timm's '{model}' takes {config['input_size'][0]} channels: choose a model of RGB images")
     transform = data.create_transform(**config, is_training=False)
+    network.to(memory_format=torch.channels_last)  # convolutions of few channels a group take half the time
 
     def prepare(images: UInt8[Tensor, "n 3 h w"]) -> Float32[Tensor, "n 3 s t"]:
         # One picture at a time: timm resizes with Pillow, whose grey levels torch does not give.
-        return torch.stack([transform(picture) for picture in pictures(images)])  # (n, 3, s, t)
+        x = torch.stack([transform(picture) for picture in pictures(images)])  # (n, 3, s, t)
+        return x.contiguous(memory_format=torch.channels_last)
 
     def forward(x: Float32[Tensor, "n 3 s t"]) -> tuple[Tensor, Tensor | None]:
         maps = network.forward_features(x)
