@@ -77,6 +77,8 @@ def parse_config(
         namespace = parser.parse_args(["--config", str(path), *argv])
     except argparse.ArgumentError as error:
         raise UserError(_plain(str(error), cls)) from None
+    except Exception as error:  # jsonargparse reads values as YAML, whose constructors raise all sorts on odd ones
+        raise UserError(f"the settings are not valid: {' '.join(str(error).split())}") from error
     return unflat(cls, namespace.as_dict()), chosen
 
 
@@ -171,7 +173,7 @@ def _plain(message: str, cls: type[Any]) -> str:
     found = re.search(r'[Kk]ey "(\w+)".*(?:Got|Given) value: (.*)$', message)
     hints = {name: hint for group in get_type_hints(cls).values() for name, hint in get_type_hints(group).items()}
     if not found or found[1] not in hints:
-        return message
+        return f"the settings are not valid: {message}"
     name, value = found.groups()
     return f"--{name.replace('_', '-')} {value} is not valid: it must be {_wanted(hints[name])}"
 

@@ -21,6 +21,9 @@ CONFIGS: Mapping[str, type[Any]] = {"gan": GanConfig, "classifier": ClassifierCo
 OWN = ("seed", "out", "resume", "overwrite", "allow_changed", "dry_run")
 """Settings that the sweep itself sets for each run."""
 
+MOST_ARMS, MOST_RUNS = 1000, 10_000
+"""Beyond these, a sweep is a mistake in its file: to plan it alone would take minutes and gigabytes."""
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -45,6 +48,11 @@ class Sweep:
             raise UserError(f"seeds {list(self.seeds)} are not valid: give different whole numbers from 0 on")
         if not self.arms:
             raise UserError("the sweep has no arm: give a baseline, arms, or a grid")
+        if len(self.arms) > MOST_ARMS or len(self.arms) * len(self.seeds) > MOST_RUNS:
+            raise UserError(
+                f"{len(self.arms):,} arms with {len(self.seeds):,} seeds each are too many: a sweep has at most"
+                f" {MOST_ARMS:,} arms and {MOST_RUNS:,} runs"
+            )
         if self.baseline is not None and self.baseline not in self.arms:
             raise UserError(f"the baseline '{self.baseline}' is none of the arms {', '.join(self.arms)}")
         names: dict[str, str] = {}

@@ -1,33 +1,21 @@
 """Read a sweep from its YAML file."""
 
 import itertools
-from collections.abc import Hashable, Mapping
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
-
-import yaml
 
 from mmgan.config.files import read_yaml
 from mmgan.config.parse import find_config
 from mmgan.errors import UserError, did_you_mean
-from mmgan.sweeps.definition import COMMANDS, Settings, Sweep, check_names, word
+from mmgan.sweeps.definition import COMMANDS, MOST_ARMS, MOST_RUNS, Settings, Sweep, check_names, word
 
 KEYS = ("trainer", "config", "settings", "seeds", "baseline", "arms", "grid", "out")
 BASELINE = "baseline"
 """The name of the arm that the key `baseline` describes."""
 
 Kind = TypeVar("Kind")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that refuses a repeated key: of two arms with one name, the first would be lost."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.YAMLError(f"'{key}' stands there twice, line {node.start_mark.line + 1} and following")
-        return super().construct_mapping(node, deep)
 
 
 def read_sweep(path: str | Path) -> Sweep:
@@ -37,7 +25,7 @@ def read_sweep(path: str | Path) -> Sweep:
         UserError: one line that names the file and the error in it.
     """
     file = find_config(str(path))
-    values = read_yaml(file, _Loader)
+    values = read_yaml(file)
     try:
         return _sweep(values, file)
     except UserError as error:
@@ -93,11 +81,15 @@ def _grid(values: Mapping[str, Any], trainer: str) -> list[Settings]:
     for name, choices in values.items():
         if not isinstance(choices, list) or not choices:
             raise UserError(f"grid: {name} must be a list of values, as in {name}: [1, 2]")
+    if (count := math.prod(map(len, values.values()))) > MOST_ARMS:
+        raise UserError(f"grid: {count:,} combinations are more than the {MOST_ARMS:,} arms that a sweep may have")
     return [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())] if values else []
 
 
 def _seeds(values: Any) -> tuple[int, ...]:
     if isinstance(values, int) and not isinstance(values, bool) and values > 0:
+        if values > MOST_RUNS:
+            raise UserError(f"seeds: {values:,} are more than the {MOST_RUNS:,} runs that a sweep may have")
         return tuple(range(values))
     if isinstance(values, list) and values and all(isinstance(v, int) and not isinstance(v, bool) for v in values):
         return tuple(values)
