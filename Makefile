@@ -28,13 +28,14 @@ demo: $(VENV)/.installed  ## train a GAN on scikit-learn's digits for about two 
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/.installed-dev data lint  ## check types and style, run all tests, in under six minutes on two cores
-	$(PYTEST)
+test: $(VENV)/.installed-dev data lint  ## check types and style, run all tests but the soak, in under six minutes on two cores
+	$(PYTEST) -m "not soak"
 
-test-fast: $(VENV)/.installed-dev data  ## run the tests that are not marked slow, in two minutes: before each commit
-	$(PYTEST) -m "not slow"
+test-fast: $(VENV)/.installed-dev data  ## run the tests that are not marked slow, in a minute: before each commit
+	$(PYTEST) -m "not slow and not soak"
 
-soak: $(VENV)/.installed-dev  ## long campaigns: kill the digits demo at forty random moments, end 200 runs of two processes
+soak: $(VENV)/.installed-dev data  ## long campaigns: every write point, forty kills of the digits demo, 200 runs of two processes
+	$(PYTEST) -m soak
 	$(BIN)/python -m tests.faults.soak
 	$(BIN)/python -m tests.faults.soak --processes 2 --seed 1
 	$(BIN)/python -m tests.faults.soak_exits

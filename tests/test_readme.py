@@ -58,6 +58,7 @@ def test_the_discriminator_example_trains() -> None:
     assert losses[-1] < losses[0] - 0.5
 
 
+@pytest.mark.slow(2)
 def test_the_classifier_example_trains() -> None:
     torch.manual_seed(0)
     names = example("classifier", model=resnet18(num_classes=10))

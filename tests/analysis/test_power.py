@@ -7,6 +7,7 @@ from mmgan.analysis.seeds import paired_difference
 from mmgan.errors import UserError
 
 
+@pytest.mark.slow(1)
 def test_power_is_how_often_the_interval_leaves_zero_out():
     rng = np.random.default_rng(0)
     differences = rng.normal(0.7, 1.3, (1500, 9))

@@ -17,7 +17,7 @@ def small_inception(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FeatureExtractorInceptionV3, "INPUT_IMAGE_SIZE", 107)  # it takes any size from 75 up
 
 
-@pytest.mark.slow(10)
+@pytest.mark.soak
 @pytest.mark.usefixtures("small_inception")
 def test_scoring_rows() -> None:
     speed, kept, difference, frechet = scoring.measure("cpu", quick=True)
@@ -57,7 +57,7 @@ def test_random_weights_are_the_same_every_time_and_leave_the_generator_alone(tm
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.slow(6)
+@pytest.mark.soak
 def test_data_rows() -> None:
     against, share = data.measure("cpu", quick=True)
     assert (against.at_least, share.at_most) == (20, 5)
@@ -79,7 +79,7 @@ def test_torchvisions_side_makes_the_images_that_ours_may_make() -> None:
             assert (candidates - x).abs().amax((1, 2, 3)).min() < 1e-6
 
 
-@pytest.mark.slow(8)
+@pytest.mark.soak
 def test_memory_row_is_of_a_process_of_its_own() -> None:
     (row,) = memory.measure("cpu", quick=True)
     assert 0 <= row.value < 1.5
@@ -87,7 +87,7 @@ def test_memory_row_is_of_a_process_of_its_own() -> None:
     assert row.at_most == 1.5
 
 
-@pytest.mark.slow(2)
+@pytest.mark.soak
 def test_command_rows() -> None:
     assert [(row.what, row.at_most) for row in commands.measure("cpu", quick=True)] == [
         ("mmgan --help", 1.0),
@@ -95,7 +95,7 @@ def test_command_rows() -> None:
     ]
 
 
-@pytest.mark.slow(2)
+@pytest.mark.soak
 def test_score_scaling_rows_and_plot(tmp_path: Path) -> None:
     rows = score_scaling.measure("cpu", quick=True)
     assert all(math.isfinite(row.value) and len(row.detail["seconds"]) == 2 for row in rows)

@@ -84,7 +84,7 @@ def test_a_part_adds_to_the_file(
     assert render(found["parts"]) in capsys.readouterr().out
 
 
-@pytest.mark.slow(5)
+@pytest.mark.soak
 def test_the_gpu_script_runs_on_a_cpu(tmp_path: Path) -> None:
     words = ["sh", "benchmarks/gpu.sh", "--only", "mixed_forward", "--results", str(tmp_path)]
     settings = {"DEVICE": "cpu", "QUICK": "1", "PYTHON": sys.executable}

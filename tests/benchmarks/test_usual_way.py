@@ -59,6 +59,7 @@ def test_losses_and_gradients_of_the_discriminator_are_equal(layer: str) -> None
         torch.testing.assert_close(p.grad, q.grad, rtol=1e-9, atol=1e-12, msg=lambda m, name=name: f"{name}: {m}")
 
 
+@pytest.mark.slow(1)
 def test_whole_iterations_are_equal() -> None:
     """Losses, and after each of two iterations weights, BatchNorm's statistics and the gradients that Adam has seen."""
     parts, usual = GAN.parts(), GAN.usual_way()

@@ -75,6 +75,7 @@ def test_bad_input_is_told_in_one_line(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow(4)
 def test_two_folders_by_a_timm_network_with_all_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lite = Path(__file__).parents[2].resolve() / "../shared/weights/tf_efficientnet_lite0.safetensors"
     if not lite.is_file():

@@ -309,6 +309,7 @@ def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     assert cache_folder() == tmp_path / ".cache/mmgan"
 
 
+@pytest.mark.slow(1)
 def test_real_jpegs(real_data: Path, tmp_path: Path):
     chosen = sorted((real_data / "cifar10-jpeg/train").glob("*/*"))[::300]
     for path in chosen:

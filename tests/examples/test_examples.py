@@ -12,6 +12,8 @@ import torch
 
 from mmgan import Mixed, PermutationPolicy, RealFakePolicy
 
+pytestmark = pytest.mark.slow(6)
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STEPS = 3
 

@@ -14,7 +14,7 @@ from tests.support.small_runs import UNSCORED
 FLAGS = [*UNSCORED, "--steps", "1000000", "--log-every", "1", "--sample-every", "0"]
 
 
-@pytest.mark.slow(10)
+@pytest.mark.soak
 def test_kill_9(tmp_path: Path) -> None:
     with launch(TWO, "mmgan/train_gan.py", *FLAGS, "--out", str(tmp_path / "run"), log=tmp_path / "log") as job:
         job.wait_for(tmp_path / "run/metrics.jsonl", 3)

@@ -1,7 +1,6 @@
 """NaN in a loss, in a gradient and in the generator, on one process of two: it reaches nothing that is kept."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,7 @@ from mmgan.supervised import loop as supervised
 from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
 from mmgan.training.tasks import LoopContext
-from tests.support.launches import launch
-from tests.support.two_ranks import CASES
+from tests.support.two_ranks import CASES, run_cases
 
 NAN = float("nan")
 
@@ -30,8 +28,9 @@ NAN = float("nan")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     """All cases, each in two processes; the outcomes of both."""
     folder = tmp_path_factory.mktemp("non-finite")
-    with launch([sys.executable], "-m", "tests.support.two_ranks", str(folder), *CASES, log=folder / "log") as job:
-        assert job.end() == 0, job.said()
+    for name, done in run_cases(folder, CASES).items():
+        assert done.codes == [0, 0], done.err
+        (folder / f"{name}.log").write_text(done.out)
     return folder, [
         {name: json.loads((folder / f"{name}-{rank}.json").read_text()) for name in CASES} for rank in (0, 1)
     ]
@@ -81,7 +80,7 @@ def test_a_step_is_skipped_by_flag(outcomes: tuple[Path, list[dict[str, Any]]]) 
     assert rows[4]["non_finite"] == "loss_d_fake and loss_d_mixed are not finite on process 1"
     assert rows[4].keys() & {"loss_d", "loss_d_real", "loss_d_fake", "loss_g"} == {"loss_d_real", "loss_g"}
     assert kept(folder / "skipped") == [6, 8]
-    said = (folder / "log").read_text()
+    said = (folder / "skipped.log").read_text()
     assert "step 5: loss_d_fake and loss_d_mixed are not finite on process 1; updates skipped: 1" in said
 
     assert [rank["classifier-skipped"]["code"] for rank in ranks] == [0, 0]

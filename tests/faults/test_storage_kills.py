@@ -12,7 +12,7 @@ from tests.support.compare import assert_same_run
 from tests.support.forks import Done, Job, run_all
 from tests.support.small_runs import CLASSIFIER
 
-pytestmark = pytest.mark.slow(19)
+pytestmark = pytest.mark.slow(9)
 
 
 def job(out: Path, *flags: str, kill_at: int | None = None, tear: int | None = None) -> Job:
@@ -44,14 +44,17 @@ def test_the_write_points_are_those_of_whole_checkpoints(whole: tuple[Path, Done
     assert len(writes) > 35
 
 
-def test_killed_at_every_write_point(whole: tuple[Path, Done], tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.soak)])
+def test_killed_at_write_points(every: int, whole: tuple[Path, Done], tmp_path: Path) -> None:
+    """At all of them, or at each fourth."""
     out, done = whole
     started = done.writes.index("os.rename .step-00000006.part")
-    early = [0, 1, 2, 4, started - 2]  # config.yaml, the folders, in the first checkpoint
-    points = [*early, *range(started, len(done.writes))]
+    early = [0, 1, 2, 4, started - 2][::every]  # config.yaml, the folders, in the first checkpoint
+    points = [*early, *range(started, len(done.writes), every)]
     written = [write.split()[1] for write in done.writes if write.startswith("open") and "metrics" not in write]
     torn = [i for i, name in enumerate(written) if i > 7 and name.startswith(("optimizer", "manifest", "scores"))]
     assert len(torn) == 5
+    torn = torn[::every]
     places = [tmp_path / f"{i}" / "run" for i in range(len(points) + len(torn))]
     for place in places:
         place.parent.mkdir()  # as for the whole run, so that the points have the same numbers

@@ -1,7 +1,6 @@
 """Logging, sampling, scoring and saving more often, or not at all, do not change the trained weights by one bit."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,8 @@ from safetensors.torch import load_file
 
 import mmgan.train_classifier
 from mmgan.runs.folder import RunFolder
-from tests.support.launches import launch
 from tests.support.small_runs import CLASSIFIER
-from tests.support.two_ranks import WATCHED
+from tests.support.two_ranks import WATCHED, run_cases
 
 pytestmark = pytest.mark.slow(11)
 
@@ -34,9 +32,8 @@ def assert_same_weights(one: Path, other: Path, step: int) -> None:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("watched")
-    with launch([sys.executable], "-m", "tests.support.two_ranks", str(folder), *WATCHED, log=folder / "log") as job:
-        assert job.end() == 0, job.said()
-    for name in WATCHED:
+    for name, done in run_cases(folder, WATCHED).items():
+        assert done.codes == [0, 0], done.err
         outcomes = [json.loads((folder / f"{name}-{rank}.json").read_text()) for rank in (0, 1)]
         assert outcomes == [{"code": 0, "errors": []}] * 2
     return folder

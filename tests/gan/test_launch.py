@@ -1,4 +1,4 @@
-"""The real commands, launched as a user launches them."""
+"""The GAN's command, alone and in two processes."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.forks import Job, run_one
 
-pytestmark = pytest.mark.slow(25)
+pytestmark = pytest.mark.slow(8)
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -18,9 +18,6 @@ SMALL = [
     *("--mix", "1,2,pixel", "--d-width", "4", "--g-width", "4", "--batch-size", "8"),
     *("--n-dis", "2", "--steps", "4", "--score-samples", "300", "--is-splits", "2"),
 ]
-# What starts two processes on a CPU; `--cpu --num_processes 2` silently starts one.
-TWO = [str(BIN / "accelerate"), "launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-TWO += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
 
 
 def launch(launcher: list[str], *words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -30,10 +27,11 @@ def launch(launcher: list[str], *words: str, cwd: Path = ROOT) -> subprocess.Com
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory, judge_cache: Path) -> tuple[Path, str]:
+    """Under a real launcher: tests/faults/test_signals.py."""
     out = tmp_path_factory.mktemp("two") / "run"
-    done = launch(TWO, "mmgan/train_gan.py", *SMALL, "--out", str(out))
-    assert done.returncode == 0, done.stderr
-    return out, done.stdout
+    done = run_one(Job("gan", [*SMALL, "--out", str(out)], processes=2))
+    assert done.codes == [0, 0], done.err
+    return out, done.out
 
 
 def test_without_a_config_the_embedded_default_is_trained_and_judged(tmp_path: Path) -> None:

@@ -168,12 +168,12 @@ def test_settings_run(tmp_path: Path, train, flags: list[str]) -> None:
     assert train(tmp_path / "run", "--mix", "1,pixel", "--steps", "2", "--score-every", "0", *flags) == 0
 
 
-def test_training_brings_the_fid_down_to_a_quarter(tmp_path: Path) -> None:
-    """On digits, with the networks of the demo and an eighth of its steps."""
+def test_training_brings_the_fid_down_to_a_third(tmp_path: Path) -> None:
+    """On digits, with the networks of the demo and a twelfth of its steps."""
     from mmgan.train_gan import main
 
     flags = ["--mix", "1,2,pixel", "--score-samples", "500", "--sample-every", "0", "--out"]
     assert main([*flags, str(tmp_path / "new"), "--steps", "1", "--lr", "1e-12"]) == 0
-    assert main([*flags, str(tmp_path / "trained"), "--steps", "150", "--ema", "0.97"]) == 0
+    assert main([*flags, str(tmp_path / "trained"), "--steps", "90", "--ema", "0.95"]) == 0
     new, trained = (RunFolder(tmp_path / name).read_scores()["last"]["scores"] for name in ("new", "trained"))
-    assert trained["frechet_distance"] <= new["frechet_distance"] / 4
+    assert trained["frechet_distance"] <= new["frechet_distance"] / 3

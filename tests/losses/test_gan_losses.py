@@ -41,6 +41,7 @@ def test_formulas(name: GANLossName) -> None:
         torch.testing.assert_close(ours(D), wanted, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow(1)
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.floats(-30, 30), st.floats(0, 1)), min_size=1, max_size=8))
 def test_soft_jsgan_is_binary_cross_entropy(rows: list[tuple[float, float]]) -> None:

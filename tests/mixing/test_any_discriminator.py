@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from mmgan import Mixed, MixPlan, PermutationPolicy, RealFakePolicy
 from mmgan.discriminators import build_discriminator
@@ -21,6 +20,9 @@ from mmgan.errors import UserError
 from mmgan.mixing.verdict import Mode, Verdict
 from mmgan.nests import leaves, map_nest
 from tests.support import discriminators as d
+from tests.support.by_hand import ThinResNet18
+
+pytestmark = pytest.mark.slow(17)
 
 N = 8
 IMAGES = (3, 8, 8)
@@ -148,10 +150,8 @@ USES = {
     "CTGAN, a plan without packs": Use(lambda: d.Packs(2), "pixel", x=(6,), refused="draw it with pack=2"),
     "MONAI, scales": Use(d.MultiScale, "pixel"),
     "MONAI, one scale's layer": Use(d.MultiScale, "one.first", options={"pick": lambda output: output[0]}),
-    "torchvision ResNet, replace": Use(
-        lambda: resnet18(num_classes=3), "layer2", "replace", x=(3, 32, 32), train=False
-    ),
-    "torchvision ResNet, append": Use(lambda: resnet18(num_classes=3), "layer2", x=(3, 32, 32), refused="'bn1'"),
+    "torchvision ResNet, replace": Use(ThinResNet18, "layer2", "replace", x=(3, 32, 32), train=False),
+    "torchvision ResNet, append": Use(ThinResNet18, "layer2", x=(3, 32, 32), refused="'bn1'"),
     "ViT by keyword": Use(d.ViT, "block", by_keyword="pixel_values"),
     "ViT, attention in its branch": Use(d.ViT, "block.attn", "replace", by_keyword="pixel_values", refused=AROUND),
     "ViT, recomputed segment": Use(lambda: d.ViT(True), "block", "replace", refused="gradient checkpointing"),

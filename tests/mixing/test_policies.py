@@ -91,6 +91,7 @@ def test_step_seed_and_rank_change_the_pairs_but_rank_not_the_layer(policy: type
         assert len({drawn(4, step, 11, rank).layer for rank in range(4)}) == 1
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("policy", [PermutationPolicy, RealFakePolicy])
 @pytest.mark.parametrize("layers", ["1,pixel", "1,2,pixel", "a,b,c,d,e"])
 def test_layers_are_equally_likely(policy: type, layers: str) -> None:
@@ -115,6 +116,7 @@ def test_kinds_of_pairs_are_equally_likely(pairs: tuple[str, ...]) -> None:
     assert sum(counts[PAIRS.index(name)] for name in pairs) == 60 * b
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_every_row_is_drawn_equally_often(side: str) -> None:
     b, rounds = 6, 3000

@@ -391,6 +391,7 @@ def test_around_a_compiled_network() -> None:
     torch.compiler.reset()
 
 
+@pytest.mark.slow(1)
 def test_plans_of_any_number_of_used_rows_compile_once_or_twice_a_layer() -> None:
     torch.compiler.reset()
     model, (real, fake), graphs = Heads("map").double(), (x.detach() for x in images()), []

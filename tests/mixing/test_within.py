@@ -109,6 +109,7 @@ def test_only_equality_of_classes_counts() -> None:
         assert content(plans[0]) == content(plans[1]) == content(plans[2])
 
 
+@pytest.mark.slow(2)
 def test_partners_are_uniform_among_the_candidates() -> None:
     """Each left row, of each kind of pair, meets each candidate equally often."""
     y = torch.tensor([5, 5, 5, -9, -9, -9, 5, -9, 5, 5])
@@ -123,6 +124,7 @@ def test_partners_are_uniform_among_the_candidates() -> None:
             assert stats.chisquare(counts).pvalue > 1e-3, (i, fakes, counts)
 
 
+@pytest.mark.slow(2)
 def test_permuted_partners_are_uniform_among_the_class() -> None:
     y = torch.tensor([1, 0, 1, 1, 0, 0, 1])
     table = Counter(

@@ -33,6 +33,7 @@ def test_draws_are_named(policy: str) -> None:
     assert not any(torch.equal(other, once) for other in [*others, x])
 
 
+@pytest.mark.slow(1)
 def test_translation_moves_whole_pixels_up_to_an_eighth_and_fills_with_grey() -> None:
     h, w = 16, 36  # an eighth is 2, and 4.5 rounded up
     marked = 1 + torch.arange(h * w, dtype=torch.float32).view(1, 1, h, w).expand(2000, 2, h, w)

@@ -15,6 +15,8 @@ from mmgan.report import write_report
 from mmgan.runs.folder import RunFolder
 from tests.support.report_runs import classifier_entry, classifier_run, gan_run, manifest
 
+pytestmark = pytest.mark.slow(9)
+
 VOID = {"meta", "img", "br"}
 
 

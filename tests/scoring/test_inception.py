@@ -56,6 +56,7 @@ def test_scores_are_those_of_torch_fidelity(
     assert expected["frechet_inception_distance"] > 1e-3  # the random network tells the folders apart
 
 
+@pytest.mark.slow(1)
 def test_folded_and_plain_grey_and_rgb_agree(inception_weights: Path, rng_untouched: None) -> None:
     fast = InceptionExtractor(inception_weights)
     assert fast.name == "inception-other-weights"  # FID is the published weights' alone
@@ -128,6 +129,7 @@ def test_a_cached_file_is_verified_by_the_hash_in_its_name(hub: Path, monkeypatc
     assert find_inception_weights(download=False) == sound
 
 
+@pytest.mark.slow(1)
 def test_the_folded_network_has_no_batch_norm_and_sees_every_image_once(
     inception_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

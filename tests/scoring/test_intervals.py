@@ -29,6 +29,7 @@ def estimates(trial: int) -> dict[str, Estimate]:
     }
 
 
+@pytest.mark.slow(1)
 def test_intervals_hold_the_mean_about_as_often_as_they_say() -> None:
     trials = [estimates(trial) for trial in range(40)]
     for name in trials[0]:

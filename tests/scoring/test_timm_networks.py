@@ -138,6 +138,7 @@ def dgm_eval_images(images: Tensor) -> Tensor:
     return (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 
 
+@pytest.mark.slow(2)
 def test_dinov2_is_the_authors_network_on_dgm_evals_images(dinov2_file: Path) -> None:
     extractor = built("dinov2-vit-s-14", dinov2_file)
     images = smooth_images(2, 0, size=48)

@@ -21,6 +21,8 @@ from mmgan.train_classifier import main
 from tests.support.forks import Job, run_one
 from tests.support.tiny_run import TINY
 
+pytestmark = pytest.mark.slow(5)
+
 Train = Callable[..., int]
 
 

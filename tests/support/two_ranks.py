@@ -1,19 +1,13 @@
 """NaN on one of two processes: the trainers, a fault in each, or none.
 
-`python -m tests.support.two_ranks RESULTS CASE...`
-
-It starts the two processes of each case itself, by forks, so that all cases together take a few seconds. Each process
-writes its exit code and errors to RESULTS/<case>-<rank>.json.
+Each process writes its exit code and errors to RESULTS/<case>-<rank>.json.
 """
 
 import contextlib
 import io
 import json
 import os
-import socket
-import sys
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +18,7 @@ from torch import Tensor, nn
 
 from mmgan.draws import global_stream
 from mmgan.scoring.extractors import NetworkExtractor
-from tests.support.preload import preload
+from tests.support.forks import Done, Job, run_all
 from tests.support.small_runs import CLASSIFIER, UNSCORED
 
 AT = 4
@@ -116,32 +110,16 @@ def run(name: str, rank: int, results: Path) -> dict[str, Any]:
     return {"code": code, "errors": [line for line in error.getvalue().splitlines() if line.startswith("error")]}
 
 
-def fork(name: str, rank: int, port: int, results: Path) -> int:
-    child = os.fork()
-    if child:
-        return child
-    try:
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-        outcome = run(name, rank, results)
-        (results / f"{name}-{rank}.json").write_text(json.dumps(outcome))
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        os._exit(0)
+def main(argv: list[str]) -> int:
+    """RESULTS CASE: one process of that case; which, the environment says."""
+    results, name = Path(argv[0]), argv[1]
+    rank = int(os.environ["RANK"])
+    outcome = run(name, rank, results)
+    (results / f"{name}-{rank}.json").write_text(json.dumps(outcome))
+    return 0
 
 
-def free_port() -> int:
-    with socket.socket() as any_port:
-        any_port.bind(("127.0.0.1", 0))
-        return int(any_port.getsockname()[1])
-
-
-if __name__ == "__main__":
-    preload()
-    folder = Path(sys.argv[1])
-    for case in sys.argv[2:]:
-        port = free_port()
-        for child in [fork(case, rank, port, folder) for rank in (0, 1)]:
-            os.waitpid(child, 0)
+def run_cases(results: Path, names: Iterable[str]) -> dict[str, Done]:
+    """Run each case in two processes, forks of one Python."""
+    jobs = [Job(__name__, [str(results), name], processes=2) for name in names]
+    return dict(zip(names, run_all(jobs), strict=True))
