@@ -14,26 +14,26 @@ from mmgan.networks.checks import require_one_of, require_positive, require_size
 from mmgan.networks.initialisation import glorot_embedding, glorot_linear
 
 
-class Ladder(NamedTuple):
+class DiscriminatorLadder(NamedTuple):
     channels: tuple[int, ...]  # after each block, in units of the width
     down: tuple[bool, ...]  # which blocks halve the side
     head_bias: bool
     width: int
 
 
-def ladder_of(image_size: int) -> Ladder:
+def discriminator_ladder(image_size: int) -> DiscriminatorLadder:
     """The blocks for this image size: four up to 32, then five, six from 128 on where 32 divides it, seven at 256.
 
     All blocks halve but the last. Of five, the last halves too where the side before it is even. Of four, as many halve
     as leave a side of 8.
     """
     if image_size <= 32:
-        return Ladder((1, 1, 1, 1), (True, image_size == 32, False, False), False, 128)
+        return DiscriminatorLadder((1, 1, 1, 1), (True, image_size == 32, False, False), False, 128)
     if image_size == 256:
-        return Ladder((1, 2, 4, 8, 8, 16, 16), (True,) * 6 + (False,), True, 64)
+        return DiscriminatorLadder((1, 2, 4, 8, 8, 16, 16), (True,) * 6 + (False,), True, 64)
     if image_size >= 128 and image_size % 32 == 0:
-        return Ladder((1, 2, 4, 8, 16, 16), (True,) * 5 + (False,), True, 64)
-    return Ladder((1, 2, 4, 8, 16), (True,) * 4 + (image_size % 32 == 0,), True, 64)
+        return DiscriminatorLadder((1, 2, 4, 8, 16, 16), (True,) * 5 + (False,), True, 64)
+    return DiscriminatorLadder((1, 2, 4, 8, 16), (True,) * 4 + (image_size % 32 == 0,), True, 64)
 
 
 class ResNetDiscriminator(Discriminator):
@@ -41,7 +41,7 @@ class ResNetDiscriminator(Discriminator):
 
     The blocks follow Table 4 at 32 pixels, Table 5 at 48, Table 6 at 128 and the authors' code at 64 and 256. In that
     code the linear layer has no bias at 32 pixels and has one above. The same holds here. At 16 pixels it is the
-    network for 32 without the second halving, so the pooling sums the same 8x8 positions. `ladder_of` has the rule for
+    network for 32 without the second halving, so the pooling sums the same 8x8 positions. `discriminator_ladder` has the rule for
     other sizes. It has 1,053,824 parameters at 32x32 RGB with the defaults.
 
     With `classes` it is the projection discriminator of Miyato and Koyama 2018 (arXiv 1802.05637, Equation 4): the
@@ -80,7 +80,7 @@ class ResNetDiscriminator(Discriminator):
         classes: int | None = None,
     ) -> None:
         require_size("ResNet discriminator", image_size)
-        ladder = ladder_of(image_size)
+        ladder = discriminator_ladder(image_size)
         width = ladder.width if width is None else width
         require_positive(channels=channels, width=width)
         require_one_of("pool", pool, ["sum", "mean"])

@@ -24,18 +24,18 @@ _CHANNELS = {
 }
 
 
-class Ladder(NamedTuple):
+class GeneratorLadder(NamedTuple):
     side: int  # of the first feature map
     channels: tuple[int, ...]  # of that map and after each doubling, in units of the width
     width: int
 
 
-def ladder_of(image_size: int) -> Ladder:
+def generator_ladder(image_size: int) -> GeneratorLadder:
     """The blocks for this image size: as many doublings as leave a first feature map of side 4 or more."""
     doublings = max(k for k in range(2, 7) if image_size % 2**k == 0 and image_size >= 4 * 2**k)
     small = image_size <= 32
     channels = (1,) * (doublings + 1) if small else _CHANNELS[doublings]
-    return Ladder(image_size // 2**doublings, channels, 256 if small else 64)
+    return GeneratorLadder(image_size // 2**doublings, channels, 256 if small else 64)
 
 
 class UpBlock(nn.Module):
@@ -98,7 +98,7 @@ class ResNetGenerator(Generator):
         classes: int | None = None,
     ) -> None:
         require_size("ResNet generator", image_size)
-        side, ladder, reference_width = ladder_of(image_size)
+        side, ladder, reference_width = generator_ladder(image_size)
         width = reference_width if width is None else width
         require_positive(channels=channels, width=width, latent_dim=latent_dim)
         require_one_of("shortcuts", shortcuts, ["learned", "nearest"])

@@ -20,7 +20,7 @@ from mmgan.nests import leaves
 
 
 @dataclass(frozen=True)
-class Place:
+class Candidate:
     """A module that could be a layer.
 
     Attributes:
@@ -51,7 +51,7 @@ class Place:
 class Inspection:
     """All places of a network, in the order in which they run; as text a table."""
 
-    places: tuple[Place, ...]
+    places: tuple[Candidate, ...]
 
     @property
     def cuts(self) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ def _walk(network: Trial) -> tuple[list[str], dict[str, float], dict[str, tuple[
     return order, {name: share / total for name, share in shares.items()}, shapes
 
 
-def _place(name: str, alias: str, shape: tuple[int, ...], verdict: Verdict, share: float) -> Place:
+def _place(name: str, alias: str, shape: tuple[int, ...], verdict: Verdict, share: float) -> Candidate:
     modes = tuple(mode for mode in MODES if mode not in {**verdict.faults, **verdict.meets})
     fault = next(iter(verdict.faults.values())) if len(verdict.faults) == len(MODES) else None
-    return Place(name, alias, shape, fault, modes, verdict.along, share)
+    return Candidate(name, alias, shape, fault, modes, verdict.along, share)

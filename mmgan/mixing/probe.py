@@ -10,7 +10,7 @@ from mmgan.mixing.differences import Split, different, gradients, is_zero, pertu
 from mmgan.mixing.plan import PIXEL
 from mmgan.mixing.rows import SideInputs
 from mmgan.mixing.taps import change_first, first_input, mixable
-from mmgan.mixing.trial import Run, Seen, Trial
+from mmgan.mixing.trial import Observed, Seen, Trial
 from mmgan.nests import leaves, map_nest
 
 
@@ -87,11 +87,11 @@ class Probe:
             inputs, named, lambda path, leaf, dim: perturbed(leaf, split, dim) if path == which else leaf
         )
 
-    def perturbed(self, split: Split | None, which: str | None = None, **more: Any) -> Run:
+    def perturbed(self, split: Split | None, which: str | None = None, **more: Any) -> Observed:
         inputs, named = self._arguments(split, which)
         return self.network.run(inputs, named, **more)
 
-    def with_gradient(self, watch: Sequence[str], splits: Sequence[tuple[Split, Split]]) -> Run:
+    def with_gradient(self, watch: Sequence[str], splits: Sequence[tuple[Split, Split]]) -> Observed:
         """A run that also finds (path, dimension, split) of outputs whose rows in the split have gradients outside."""
         inputs, named = self.network.inputs, self.network.named
         if not first_input(inputs, named).is_floating_point():
@@ -111,7 +111,7 @@ class Probe:
 
         return self.network.run(inputs, named, watch=watch, then=spilled)
 
-    def held_with_gradient(self, held: Mapping[str, Any]) -> Run:
+    def held_with_gradient(self, held: Mapping[str, Any]) -> Observed:
         """The held run, which finds path -> whether the input (or the first floating rows after token ids) has a
         gradient from that output, and whether the layer has."""
         inputs, named = self.network.inputs, self.network.named

@@ -21,7 +21,7 @@ from mmgan.mixing.names import Cut
 from mmgan.mixing.probe import Probe, split_key
 from mmgan.mixing.rows import Route, SideInputs
 from mmgan.mixing.taps import mixable, rows_fault
-from mmgan.mixing.trial import Run, Seen, batch_norms_apart, trial
+from mmgan.mixing.trial import Observed, Seen, batch_norms_apart, trial
 from mmgan.mixing.verdict import MODES, Mode, Verdict, meeting_lines, refused
 from mmgan.nests import leaves
 
@@ -115,7 +115,7 @@ def _meeting(probe: Probe, watch: Sequence[str]) -> tuple[str | None, dict[str, 
     return output, taps
 
 
-def _met_output(probe: Probe, base: Run, run: Run, split: Split, rows: Split) -> str | None:
+def _met_output(probe: Probe, base: Observed, run: Observed, split: Split, rows: Split) -> str | None:
     """The output whose rows outside of the split change with the input's rows in it."""
     for (path, a), (_, b) in zip(leaves(base.output), leaves(run.output), strict=True):
         apart = False

@@ -42,7 +42,7 @@ class Seen:
 
 
 @dataclass
-class Run:
+class Observed:
     """One run: the network's output, what each watched module yielded, and what `then` found."""
 
     output: Any
@@ -79,7 +79,7 @@ class Trial:
         on_output: Callable[[str], None] | None = None,
         then: Callable[[Any], Any] | None = None,
         keep_state: bool = False,
-    ) -> Run:
+    ) -> Observed:
         """One forward.
 
         Args:
@@ -92,7 +92,7 @@ class Trial:
         """
         hold = hold or {}
         inputs, named = self.inputs if inputs is None else inputs, self.named if named is None else named
-        result = Run(None, {name: Seen() for name in watch})
+        result = Observed(None, {name: Seen() for name in watch})
         forward_ended = False
 
         def pass_on(name: str, output: Any) -> Any:

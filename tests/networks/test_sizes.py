@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from mmgan.discriminators import build_discriminator
-from mmgan.discriminators.resnet import ladder_of as discriminator_ladder
+from mmgan.discriminators.resnet import discriminator_ladder
 from mmgan.errors import UserError
 from mmgan.generators import build_generator
-from mmgan.generators.resnet import ladder_of as generator_ladder
+from mmgan.generators.resnet import generator_ladder
 from mmgan.networks.sizes import is_size, nearest_size
 
 REFERENCES = {  # tables 4, 5 and 6, and the authors' code at 64 and 256 pixels
