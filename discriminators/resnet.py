@@ -41,8 +41,8 @@ class ResNetDiscriminator(Discriminator):
 
     The blocks follow Table 4 at 32 pixels, Table 5 at 48, Table 6 at 128 and the authors' code at 64 and 256. In that
     code the linear layer has no bias at 32 pixels and has one above. The same holds here. At 16 pixels it is the
-    network for 32 without the second halving, so the pooling sums the same 8x8 positions. `discriminator_ladder` has the
-    rule for other sizes. It has 1,053,824 parameters at 32x32 RGB with the defaults.
+    network for 32 without the second halving, so the pooling sums the same 8x8 positions. Other sizes follow
+    `discriminator_ladder`. It has 1,053,824 parameters at 32x32 RGB with the defaults.
 
     With `classes` it is the projection discriminator of Miyato and Koyama 2018 (arXiv 1802.05637, Equation 4): the
     logit of features h and class y is linear(h) + <embed(y), h>. The embedding is spectrally normalised like all
