@@ -22,7 +22,7 @@ def storing(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageFailed(
-            f"{error.filename or path} cannot be written ({reason}): what was saved before stands; make room or repair"
+            f"{error.filename or path} cannot be written ({reason}): earlier files are intact; free space or repair"
             " the folder, and run this again (training: with --resume)"
         ) from error
 

@@ -78,7 +78,7 @@ def deform(
     theta = torch.zeros(n, 2, 3, dtype=torch.float64)
     theta[:, :, :2] = a * torch.tensor([[1.0, h / w], [w / h, 1.0]], dtype=torch.float64)
     grid = F.affine_grid(theta.to(images), [n, 1, h, w], align_corners=False)  # (n, h, w, 2)
-    # Zeros are what grid_sample pads with: black has to be 0 for it.
+    # grid_sample pads with zeros, so black has to be 0.
     deformed = F.grid_sample(images + 1, grid, mode=interpolation, padding_mode="zeros", align_corners=False) - 1
     return deformed.clamp(-1, 1)  # weights sum to 1 but for rounding
 

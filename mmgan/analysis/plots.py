@@ -67,7 +67,7 @@ def deformation_plot(accuracy: Mapping[str, Mapping[str, float]], path: str | Pa
     Args:
         accuracy: by classifier's name and deformation's name, in percent; all classifiers have the same deformations.
         path: where the PNG goes.
-        title: what stands above it.
+        title: its title.
 
     Raises:
         UserError: if there is nothing to plot or the classifiers' deformations differ.

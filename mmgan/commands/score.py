@@ -143,7 +143,7 @@ def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:
         mmd=bool(arguments.mmd),
         intervals=bool(arguments.intervals),
     )
-    # The Inception as it stands gives bitwise torch-fidelity's features.
+    # The unchanged Inception gives torch-fidelity's features bit for bit.
     extractor = InceptionExtractor(weights, fast=False) if name == "inception" else source.build(weights, "cpu")
     scores, fakes, reals = score_folders(arguments.target, arguments.real, extractor, settings)
     return score_entry(

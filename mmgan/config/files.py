@@ -60,7 +60,7 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if key in found:
-                raise yaml.YAMLError(f"'{key}' stands there twice, again in line {_line(key_node)}")
+                raise yaml.YAMLError(f"'{key}' appears twice, again in line {_line(key_node)}")
             found.add(key)
         return super().construct_mapping(node, deep)
 

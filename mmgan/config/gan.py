@@ -51,7 +51,7 @@ class GanDataSettings(SettingsGroup):
     )
     max_images: int | None = setting(
         None,
-        "train on so many images, drawn by the seed, as many of each class; scores stay against all; unset: all",
+        "train on this many images, drawn by the seed and balanced over classes; scores use all; unset: all",
         least=2,
     )
 

@@ -55,7 +55,7 @@ class Inspection:
 
     @property
     def cuts(self) -> tuple[str, ...]:
-        """The names of those that are cuts."""
+        """The names of the modules that are cuts."""
         return tuple(place.name for place in self.places if place.fault is None)
 
     def only_cuts(self) -> "Inspection":

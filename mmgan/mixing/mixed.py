@@ -29,7 +29,7 @@ class Mixed(nn.Module):
         net(x, y, plan=plan, mask=mask)     all other arguments go to the network as they are
 
     The network is not edited, only tapped by permanent hooks, so that `torch.compile` sees them; wrap first and compile
-    the wrapper. Under DDP the wrapper is what is prepared. Parameters, buffers and submodules, and so the keys of the
+    the wrapper. Under DDP, prepare the wrapper. Parameters, buffers and submodules, and so the keys of the
     state dict, have the network's own names.
 
     Before a layer is first mixed, `Mixed` looks at the network: rows must not see each other where that would be

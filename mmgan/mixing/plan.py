@@ -82,7 +82,7 @@ class MixPlan:
         return len(self.lam)
 
     def mix(self, values: Tensor, dim: int = 0) -> Tensor:
-        """lam * values[left] + (1 - lam) * values[right], for hidden states and for labels alike (Section 2, Mix_lam).
+        """lam * values[left] + (1 - lam) * values[right], for hidden states and labels (Section 2, Mix_lam).
 
         The four-case label function y(lam; x1, x2) of Appendix E is `plan.mix(real_fake_labels(b))`. Under another rule
         than "linear" this is for hidden states; `mix_labels` has the labels that go with them.

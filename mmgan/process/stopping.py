@@ -87,7 +87,7 @@ class StopRequests:
         """Stop if any process was asked to. Collective; to be called after a step.
 
         Raises:
-            Stopped: on all processes alike.
+            Stopped: on all processes.
         """
         asked = self._signal
         if self._processes is not None:
@@ -103,7 +103,7 @@ class StopRequests:
         """Call gather(item), and stop if any process was asked to. For long work that gathers part after part.
 
         Raises:
-            Stopped: on all processes alike.
+            Stopped: on all processes.
         """
         pairs = gather((item, self._signal))
         self._stop(max(asked for _, asked in pairs))
@@ -140,7 +140,7 @@ class StopRequests:
     def _give_up(self) -> None:
         self._exit(
             f"stopped by {signal.Signals(self._signal).name} without a new checkpoint: --stop-deadline"
-            f" {self.deadline:g} s have passed; the last checkpoint stands"
+            f" {self.deadline:g} s have passed; the last checkpoint is intact"
         )
 
     def _exit(self, line: str) -> None:

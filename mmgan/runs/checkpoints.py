@@ -46,7 +46,7 @@ def save_checkpoint(
         facts: plain values: the step, the seed, and the conditions that the run must not change.
 
     Raises:
-        StorageFailed: if it cannot be written; the older one still stands.
+        StorageFailed: if it cannot be written; the older one is kept.
     """
     place, part, old = folder / name, folder / f".{name}.part", folder / f".{name}.old"
     with storing(place):

@@ -11,7 +11,7 @@ from torch import Tensor
 Array = npt.NDArray[np.float64]
 
 ROWS = 16_384
-"""Up to so many rows torch-fidelity's own statistics are used; more are streamed, as its float64 copy would not fit."""
+"""Up to this many rows use torch-fidelity's statistics; more are streamed, because its float64 copy would not fit."""
 
 SINGULAR = 1e-6
 """Ratio of a Cholesky factor's diagonal entries below which a covariance counts as singular."""

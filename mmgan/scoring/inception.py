@@ -80,7 +80,7 @@ class InceptionExtractor:
             "inception-other-weights", and its scores are no FID.
         device: where the network runs.
         fast: the same arithmetic in another order (`FoldedInception`), in half the time on CPUs; features agree to
-            about 1e-6 of the largest with torch-fidelity's network as it stands, which gives the very numbers of its
+            about 1e-6 of the largest with torch-fidelity's unchanged network, which gives exactly the numbers of its
             command.
 
     Raises:

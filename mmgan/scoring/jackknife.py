@@ -1,7 +1,7 @@
 """Sampling error of a score by the delete-group jackknife (Kott 2001), which never repeats an image.
 
 A bootstrap draws images more than once. Pairs of equal images lie at distance 0, which biases nearest neighbours,
-kernel sums and covariances alike. Here the images of both sets are cut into the same number of random groups, and the
+kernel sums and covariances. Here the images of both sets are cut into the same number of random groups, and the
 score is computed again without group g of the fakes and group g of the reals, for each g.
 
 The jackknife counts the interplay of images more than once (Efron and Stein 1981), so it never understates on average.

@@ -6,7 +6,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 MOST_ENTRIES = 100_000_000
-"""Kernel matrices of so many float32 entries, 400 MB, are held; larger ones are computed subset by subset."""
+"""The most float32 entries of a kernel matrix in memory, 400 MB; larger ones are computed subset by subset."""
 
 
 def kernel_distance(
@@ -14,9 +14,9 @@ def kernel_distance(
 ) -> dict[str, float]:
     """Mean and deviation of the squared maximum mean discrepancy over random subsets of `size` rows of each set.
 
-    torch-fidelity multiplies the features of every pair of subsets anew. Where all kernel values of the two sets are
-    fewer than the subsets' together they are computed once here, and each subset looks its own up: the same rows in
-    the same order, so that the sums are rounded alike.
+    torch-fidelity multiplies the features of every pair of subsets again. If the two sets have fewer kernel values than
+    all subsets together, this function computes them once and each subset looks up its own: the same rows in the same
+    order, so that rounding is the same.
     """
     from torch_fidelity.metric_kid import (  # here: it takes three seconds
         KEY_METRIC_KID_MEAN,

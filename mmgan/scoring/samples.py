@@ -12,7 +12,7 @@ from mmgan.errors import UserError
 from mmgan.modes import evaluation_mode
 
 BLOCK = 64
-"""Latents are drawn in blocks of so many rows, a stream for each, so that row i is the same however it is asked for."""
+"""Latents are drawn in blocks of this many rows, one stream a block, so that row i never depends on the request."""
 
 Generate = Callable[[int, int], UInt8[Tensor, "n c h w"]]
 """generate(first, count): images first .. first + count - 1 of an endless, fixed sequence."""

@@ -58,7 +58,7 @@ def extract(
         what: label of the progress bar.
 
     Raises:
-        UserError: on every rank alike, if generating or extracting a chunk raised one on any rank
+        UserError: on every rank, if generating or extracting a chunk raised one on any rank
             (`NonFiniteSamples` among them), so that no rank is left waiting for another.
     """
     if count < 1:

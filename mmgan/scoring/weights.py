@@ -25,7 +25,7 @@ def import_timm() -> Any:
 
 
 def given_weights(path: Path | str) -> Path:
-    """A file that the user named.
+    """A file named by the user.
 
     Raises:
         UserError: if there is no such file.

@@ -142,7 +142,7 @@ class Validation:
         """After a resume: read the best epoch so far."""
         self.best, fault = on_main(self.session.accelerator, lambda: best_so_far(self.session.folder))
         if fault:
-            self.session.say(f"the best epoch is chosen anew from here: {fault}")
+            self.session.say(f"the best epoch is chosen again from here: {fault}")
 
 
 def classifier(parts: ClassifierParts, accelerator: Accelerator, checkpoint: Path | None = None) -> nn.Module:

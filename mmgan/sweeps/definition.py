@@ -123,7 +123,7 @@ def word(value: Any) -> str:
 
 
 def check_names(trainer: str, settings: Settings) -> None:
-    """Refuse settings that the trainer does not have, and those that the sweep sets itself.
+    """Refuse settings that the trainer does not have, and settings that the sweep sets itself.
 
     Raises:
         UserError: naming the nearest right one.

@@ -77,13 +77,14 @@ class Metrics:
             allowed = self.context.skip_non_finite
             limit = f" after {allowed} skipped steps" if allowed else ""
             raise TrainingFailed(
-                f"{failure}: training stopped{limit}, earlier checkpoints stand; a smaller --lr or --clip-grad may help"
+                f"{failure}: training stopped{limit}, earlier checkpoints are intact;"
+                " a smaller --lr or --clip-grad may help"
             )
         scaler = self.context.accelerator.scaler
         if scaler is not None and scaler.get_scale() < LEAST_SCALE:
             raise TrainingFailed(
                 f"the loss scale of fp16 fell to {scaler.get_scale():g} by step {rows[-1]['step']}, as gradients"
-                " overflow at every scale: training stopped, earlier checkpoints stand; try --mixed-precision bf16"
+                " overflow at every scale: training stopped, earlier checkpoints are intact; try --mixed-precision bf16"
             )
 
     def finish_step(self, step: int, last: int) -> None:

@@ -62,7 +62,7 @@ def test_the_run_stops(outcomes: tuple[Path, list[dict[str, Any]]], name: str, m
     assert [rank[name]["code"] for rank in ranks] == [1, 1]
     (error,) = ranks[0][name]["errors"]
     assert error.startswith(f"error: {message}")
-    assert error.endswith("earlier checkpoints stand; a smaller --lr or --clip-grad may help")
+    assert error.endswith("earlier checkpoints are intact; a smaller --lr or --clip-grad may help")
     assert ranks[1][name]["errors"] == []
     rows = RunFolder(folder / name).read_metrics()
     assert [row["step"] for row in rows] == list(range(1, 7 if name == "too-often" else 5))

@@ -90,5 +90,5 @@ def test_a_best_epoch_that_is_damaged_is_chosen_anew(tmp_path: Path) -> None:
     (out / "checkpoints/best/manifest.json").write_text("torn")
     resumed = run_one(Job("classifier", [*flags, "--resume"]))
     assert resumed.code == 0, resumed.err
-    assert f"the best epoch is chosen anew from here: {out}/checkpoints/best: its manifest.json" in resumed.out
+    assert f"the best epoch is chosen again from here: {out}/checkpoints/best: its manifest.json" in resumed.out
     assert RunFolder(out).read_scores()["best"]["epoch"] == 2

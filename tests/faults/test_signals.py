@@ -189,7 +189,7 @@ def test_the_deadline_ends_a_step_that_never_does(tmp_path: Path) -> None:
     flags = [*UNSCORED, "--log-every", "1", "--checkpoint-every", "1", "--stop-deadline", "2", "--out", str(out)]
     done = run_one(Job("gan", flags, processes=2, fault="hang in step", fault_rank=1))
     assert done.codes == [143, 143]
-    assert "--stop-deadline 2 s have passed; the last checkpoint stands" in done.err
+    assert "--stop-deadline 2 s have passed; the last checkpoint is intact" in done.err
     assert saved_step(out) == 1
 
 

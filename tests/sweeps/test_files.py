@@ -95,7 +95,7 @@ def test_bad_files_are_refused_in_one_line(what: str, tmp_path: Path, capsys: py
 NO_SWEEPS = {
     "a: [": "is not a YAML file",
     "- 1": "it must hold 'name: value' lines",
-    "{trainer: gan, seeds: 1, arms: {a: {alpha: 0.1}, a: {alpha: 0.2}}}": "'a' stands there twice",
+    "{trainer: gan, seeds: 1, arms: {a: {alpha: 0.1}, a: {alpha: 0.2}}}": "'a' appears twice",
 }
 
 

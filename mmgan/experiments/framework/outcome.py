@@ -16,7 +16,7 @@ class Place:
     scale: Scale  # "cpu" fits two cores; "paper" is the paper's own setting, with the same code
     quick: bool  # at most 30 seconds, to check that everything runs; the numbers mean nothing
     folder: Path  # for its figures; it exists
-    runs: Path  # of trained runs; those that are found there are not trained again
+    runs: Path  # of trained runs; runs found there are not trained again
     data_root: str
     jobs: int  # runs at a time
     say: Callable[[str], None]  # prints a line of progress
