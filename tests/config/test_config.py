@@ -32,6 +32,7 @@ def test_every_file_parses_and_its_networks_exist(path: Path) -> None:
     config = parse("--config", str(path), "--mix", "1,2,pixel")
     sizes = {
         "folder:photos": (3, 64),
+        "folder:data/cifar10-jpeg": (3, 32),
         "digits": (1, 16),
         "fashion-mnist": (1, 32),
         "stl10": (3, 48),
