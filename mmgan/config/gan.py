@@ -1,10 +1,11 @@
 """Settings of the GAN trainer. Except for the data, defaults are the paper's for CIFAR-10 (App. E; Miyato 2018)."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from mmgan.config.fields import Names, SettingsGroup, setting
+from mmgan.config.protocols import CUSTOM, ProtocolName, Resize, follow_protocol
 from mmgan.config.shared import DataSettings, DeviceSettings, RunSettings
 from mmgan.errors import UserError
 
@@ -148,8 +149,14 @@ class GanScoreSettings(SettingsGroup):
 
     sample_every: int = setting(1000, "generator steps between sample grids; 0: none", least=0)
     score_every: int = setting(10_000, "generator steps between scores; the last step is scored too; 0: none", least=0)
+    protocol: ProtocolName = setting(
+        CUSTOM, "train-50k, test-10k or miyato-10k-5k decide the next four settings; scores of two do not compare"
+    )
     score_samples: int = setting(50_000, "generated images per score", least=2)
     real_split: Literal["train", "test"] = setting("train", "real images that are scored against")
+    real_images: int | None = setting(
+        None, "so many of them, the same for every seed, balanced over classes; unset: all", least=2
+    )
     is_splits: int = setting(10, "splits of the Inception score", least=1)
     precision_recall: bool = setting(False, "also precision and recall, on the extractor's features")
     density_coverage: bool = setting(False, "also density and coverage")
@@ -165,9 +172,15 @@ class GanScoreSettings(SettingsGroup):
     extractor_weights: str | None = setting(
         None, "weights file of the extractor; unset: its library's cache, or a download with --download"
     )
+    resize: Resize | None = setting(
+        None, "to the extractor's size as TensorFlow 1, as clean-fid or as Pillow; unset: as it is published"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name, value in follow_protocol(self.protocol, given, {f.name: f.default for f in fields(self)}).items():
+            object.__setattr__(self, name, value)
         if self.score_every and self.score_samples < self.is_splits:
             raise UserError(
                 f"--score-samples {self.score_samples} is fewer than --is-splits {self.is_splits}: each split needs one"

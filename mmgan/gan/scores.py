@@ -10,11 +10,12 @@ from accelerate import Accelerator
 from torch import nn
 
 from mmgan.config.gan import GanScoreSettings
+from mmgan.config.protocols import CUSTOM
 from mmgan.config.shared import DataSettings
-from mmgan.data import Images
+from mmgan.data import Images, draw_images
 from mmgan.errors import UserError
 from mmgan.process.stopping import StopRequests
-from mmgan.report.entries import FID, metrics_of
+from mmgan.report.entries import FID, metrics_of, protocol_of
 from mmgan.runs.folder import RunFolder
 from mmgan.scoring import (
     Extractor,
@@ -45,7 +46,10 @@ def find_weights(score: GanScoreSettings, data: DataSettings) -> Path | None:
         UserError: if the extractor does not exist for this data, or its weights cannot be found.
     """
     if score.extractor != CLASSIFIER:
-        return extractor_source(score.extractor).find(score.extractor_weights, download=data.download)
+        source = extractor_source(score.extractor, score.resize)
+        return source.find(score.extractor_weights, download=data.download)
+    if score.resize is not None:
+        raise UserError(f"--resize {score.resize} is not for the extractor 'classifier': leave it out")
     if data.data not in JUDGED:
         raise UserError(
             f"--extractor classifier judges {', '.join(JUDGED)}, not {data.data}: use --extractor inception,"
@@ -88,6 +92,7 @@ class GanScorer:
     reference: Reference | None = field(init=False)
 
     def __post_init__(self) -> None:
+        self.real = real_subset(self.real, self.wanted)
         self.settings = ScoreSettings(
             splits=self.wanted.is_splits,
             prc=self.wanted.precision_recall,
@@ -101,7 +106,7 @@ class GanScorer:
     def prepare(self) -> None:
         """Load the extractor, or train it on first need, and compute the features of the real images."""
         self.extractor = make_extractor(
-            self.wanted.extractor, self.weights, self.real, self.data_root, self.accelerator
+            self.wanted.extractor, self.weights, self.real, self.data_root, self.accelerator, self.wanted.resize
         )
         processes = Processes.of(self.accelerator)
         self.reference = real_features(
@@ -140,16 +145,40 @@ class GanScorer:
             step=step,
             averaged=self.averaged,
             reason=reason,
+            protocol=self.wanted.protocol,
         )
 
 
+def real_subset(images: Images, score: GanScoreSettings) -> Images:
+    """The real images that --real-images and the protocol ask for; the same ones for every seed of a run.
+
+    Raises:
+        UserError: if there are fewer.
+    """
+    wanted = score.real_images
+    if wanted is None or wanted == len(images):
+        return images
+    if wanted > len(images):
+        asked = "--real-images" if score.protocol == CUSTOM else f"--protocol {score.protocol}"
+        raise UserError(
+            f"{asked} takes {wanted:,} real images, and {images.name} ({images.split}) has {len(images):,}: choose"
+            f" --protocol {CUSTOM} and no more than these"
+        )
+    return draw_images(images, wanted, seed=0)
+
+
 def make_extractor(
-    name: str, weights: Path | None, images: Images, data_root: str, accelerator: Accelerator
+    name: str,
+    weights: Path | None,
+    images: Images,
+    data_root: str,
+    accelerator: Accelerator,
+    resize: str | None = None,
 ) -> Extractor:
     """The extractor of this name with these weights, or the judge of this data, on the run's device."""
     if weights is None:
         return judge_extractor(images, data_root, accelerator)
-    return extractor_source(name).build(weights, accelerator.device)
+    return extractor_source(name, resize).build(weights, accelerator.device)
 
 
 def next_scores(folder: RunFolder, entry: dict[str, Any]) -> dict[str, Any]:
@@ -192,4 +221,5 @@ def one_line(entry: dict[str, Any]) -> str:
         low_high = metric.interval(entry)
         ends = "" if low_high is None else f" [{metric.text(low_high[0])}, {metric.text(low_high[1])}]"
         parts.append(f"{metric.name} {metric.text(metric.value(entry), metric.deviation(entry))}{ends}")
-    return f"{', '.join(parts)}  (extractor {extractor['name']}, {entry['samples']:,} samples)"
+    how = f"extractor {extractor['name']}, {entry['samples']:,} samples, protocol {protocol_of(entry)}"
+    return f"{', '.join(parts)}  ({how})"

@@ -98,6 +98,12 @@ def extractor_text(entry: Mapping[str, Any]) -> str:
     return f"{extractor['name']}, weights {extractor['digest'][:12]}"
 
 
+def protocol_of(entry: Mapping[str, Any]) -> str:
+    """The protocol by name; early entries follow none."""
+    protocol = entry.get("protocol")
+    return str(protocol["name"]) if isinstance(protocol, Mapping) and "name" in protocol else "custom"
+
+
 def real_text(entry: Mapping[str, Any]) -> str:
     """The real images behind an entry."""
     if is_generated(entry):
@@ -118,6 +124,7 @@ def judge_of(entry: Mapping[str, Any]) -> dict[str, Any]:
         "real split": f"{real['name']} ({real['split']})",
         "number of real images": real["images"],
         "number of samples": entry["samples"],
+        "protocol": protocol_of(entry),
         "scoring settings": plain_settings(entry["settings"]),
         **common,
     }

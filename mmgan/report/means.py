@@ -18,7 +18,7 @@ WITHOUT_EFFECT = {
 
 HOW_SCORED = {
     *("score_samples", "real_split", "is_splits", "precision_recall", "density_coverage", "fd_infinite", "mmd"),
-    *("intervals", "extractor", "extractor_weights"),
+    *("intervals", "extractor", "extractor_weights", "protocol", "real_images", "resize"),
 }
 """Settings of scoring, compared by scores.json (what was done) instead of config.yaml (what was asked for)."""
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from mmgan.scoring.frozen import FrozenExtractor, Prepare
-from mmgan.scoring.resizing import resize_like_pillow, resize_like_tensorflow1
+from mmgan.scoring.resizing import PILLOW, RESIZINGS, name_with
 from mmgan.scoring.timm_networks import timm_network
 
 MODELS = {
@@ -33,7 +33,7 @@ MEAN, DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 def dinov2_extractor(
-    name: str, weights: Path | str, device: torch.device | str = "cpu", *, tensorflow: bool = False
+    name: str, weights: Path | str, device: torch.device | str = "cpu", *, resize: str = PILLOW
 ) -> FrozenExtractor:
     """The class token after the last norm, at 224 pixels.
 
@@ -41,8 +41,8 @@ def dinov2_extractor(
         name: a key of `MODELS`.
         weights: a file as the authors publish it (dinov2_vits14_pretrain.pth), or timm's.
         device: where the network runs.
-        tensorflow: resize as torch-fidelity does, bilinear without antialiasing, instead of as dgm-eval does. The
-            extractor's name then ends in -tf1.
+        resize: a key of `RESIZINGS`. Pillow's is dgm-eval's; TensorFlow 1's is torch-fidelity's, and the extractor's
+            name then ends in -tf1.
 
     Raises:
         UserError: for weights of another network.
@@ -54,21 +54,20 @@ def dinov2_extractor(
     def forward(x: Float32[Tensor, "n 3 224 224"]) -> tuple[Tensor, None]:
         return network.forward_features(x)[:, 0], None  # (n, d)
 
-    resizing = "bilinear as TensorFlow 1" if tensorflow else "antialiased bicubic as Pillow"
     return FrozenExtractor(
         network,
-        f"{name}-tf1" if tensorflow else name,
-        prepare=_prepare(tensorflow),
+        name_with(name, resize, PILLOW),
+        prepare=_prepare(resize),
         forward=forward,
         layer="class token after the last norm",
-        preprocessing=f"{SIZE} px, {resizing}, mean {MEAN}, deviation {DEVIATION}",
+        preprocessing=f"{SIZE} px, {RESIZINGS[resize].words}, mean {MEAN}, deviation {DEVIATION}",
         device=device,
     )
 
 
-def _prepare(tensorflow: bool) -> Prepare:
+def _prepare(resize: str) -> Prepare:
     def prepare(images: UInt8[Tensor, "n 3 h w"]) -> Float32[Tensor, "n 3 224 224"]:
-        x = resize_like_tensorflow1(images, SIZE) if tensorflow else resize_like_pillow(images, SIZE).float()
+        x = RESIZINGS[resize].resize(images, SIZE).float()
         mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, DEVIATION))
         return (x / 255 - mean) / deviation
 

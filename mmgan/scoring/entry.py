@@ -25,6 +25,7 @@ def score_entry(
     step: int | None = None,
     averaged: bool | None = None,
     reason: str | None = None,
+    protocol: str = "custom",
 ) -> dict[str, Any]:
     """A JSON object with no NaN in it.
 
@@ -41,6 +42,7 @@ def score_entry(
         step: of the generator; None for folders.
         averaged: whether the generator's averaged weights were used; None for folders.
         reason: why there are no scores.
+        protocol: by whose name these images were chosen.
     """
     if (scores is None) != (reason is not None):
         raise ValueError("give scores, or the reason why there are none")
@@ -53,6 +55,14 @@ def score_entry(
         "samples": samples,
         "real": {"name": real, "split": split, "images": reals},
         "settings": asdict(settings),
+        "protocol": {
+            "name": protocol,
+            "real_split": split,
+            "real_images": reals,
+            "samples": samples,
+            "splits": settings.splits,
+            "resize": extractor.preprocessing,
+        },
         "seed": seed,
         "step": step,
         "averaged_weights": averaged,

@@ -12,6 +12,7 @@ from torch import Tensor
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.scoring.frozen import FrozenExtractor
+from mmgan.scoring.resizing import RESIZINGS, TF1, name_with
 from mmgan.scoring.weights import FLAG, find_hub_weights
 
 VGG16 = "vgg16"
@@ -37,7 +38,7 @@ def find_clip_weights(path: Path | str | None, *, download: bool) -> Path:
     return find_hub_weights(f"{CLIP}-{digest}.pt", MODEL_URLS[CLIP], digest, path, download=download)
 
 
-def vgg16_extractor(weights: Path | str, device: torch.device | str = "cpu") -> FrozenExtractor:
+def vgg16_extractor(weights: Path | str, device: torch.device | str = "cpu", *, resize: str = TF1) -> FrozenExtractor:
     """The 4096 outputs of the second hidden layer after its ReLU, with which precision and recall are published.
 
     Raises:
@@ -52,10 +53,10 @@ def vgg16_extractor(weights: Path | str, device: torch.device | str = "cpu") -> 
             network = FeatureExtractorVGG16(VGG16, ["fc2_relu"], str(weights))
     except UNREADABLE as error:
         raise UserError(f"'{weights}' does not hold VGG16's weights: give {FLAG}, {VGG16_FILE}") from error
-    return _extractor(network, VGG16, "fc2_relu", "ImageNet's mean and deviation", device)
+    return _extractor(network, VGG16, "fc2_relu", "ImageNet's mean and deviation", device, resize)
 
 
-def clip_extractor(weights: Path | str, device: torch.device | str = "cpu") -> FrozenExtractor:
+def clip_extractor(weights: Path | str, device: torch.device | str = "cpu", *, resize: str = TF1) -> FrozenExtractor:
     """The image embedding of CLIP ViT-B/32, not scaled to unit length.
 
     Raises:
@@ -69,24 +70,27 @@ def clip_extractor(weights: Path | str, device: torch.device | str = "cpu") -> F
             network = FeatureExtractorCLIP(CLIP, ["clip"], str(weights))
     except UNREADABLE as error:
         raise UserError(f"'{weights}' is not CLIP's TorchScript archive: give {FLAG}, ViT-B-32.pt") from error
-    return _extractor(network, CLIP, "image embedding", "CLIP's mean and deviation", device)
+    return _extractor(network, CLIP, "image embedding", "CLIP's mean and deviation", device, resize)
 
 
-def _extractor(network: Any, name: str, layer: str, scaling: str, device: torch.device | str) -> FrozenExtractor:
+def _extractor(
+    network: Any, name: str, layer: str, scaling: str, device: torch.device | str, resize: str
+) -> FrozenExtractor:
     size = network.resolution if name == CLIP else network.INPUT_IMAGE_SIZE
 
-    def prepare(images: UInt8[Tensor, "n 3 h w"]) -> UInt8[Tensor, "n 3 h w"]:
-        return images  # the network resizes and scales them itself
+    def prepare(images: UInt8[Tensor, "n 3 h w"]) -> UInt8[Tensor, "n 3 s t"]:
+        # The network resizes as TensorFlow 1 and scales: images that have its size stay as they are.
+        return images if resize == TF1 else RESIZINGS[resize].resize(images, size)
 
     def forward(x: UInt8[Tensor, "n 3 h w"]) -> tuple[Tensor, None]:
         return network(x)[0], None  # (n, d)
 
     return FrozenExtractor(
         network,
-        name,
+        name_with(name, resize, TF1),
         prepare=prepare,
         forward=forward,
         layer=layer,
-        preprocessing=f"{size} px, bilinear as TensorFlow 1, {scaling}",
+        preprocessing=f"{size} px, {RESIZINGS[resize].words}, {scaling}",
         device=device,
     )

@@ -14,7 +14,7 @@ from mmgan.digests import file_digest
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Features, finite, state_digest, with_grey_or_rgb
-from mmgan.scoring.resizing import resize_like_tensorflow1
+from mmgan.scoring.resizing import RESIZINGS, TF1, name_with, resize_like_tensorflow1
 from mmgan.scoring.scores import INCEPTION
 from mmgan.scoring.weights import FLAG
 
@@ -79,6 +79,7 @@ class InceptionExtractor:
         weights: from `find_inception_weights`. With any other file than the published one the extractor is called
             "inception-other-weights", and its scores are no FID.
         device: where the network runs.
+        resize: a key of `RESIZINGS`. With another than TensorFlow 1's the name ends in it, and scores are no FID.
         fast: the same arithmetic in another order (`FoldedInception`), in half the time on CPUs; features agree to
             about 1e-6 of the largest with torch-fidelity's unchanged network, which gives exactly the numbers of its
             command.
@@ -90,22 +91,32 @@ class InceptionExtractor:
     dims = 2048
     num_classes = 1008
     layer = "2048 pooled features, logits without bias"
-    preprocessing = "299 px, bilinear as TensorFlow 1"
     version = "inception-2"  # raise this number whenever the images are prepared in another way
 
-    def __init__(self, weights: Path | str, device: torch.device | str = "cpu", *, fast: bool = True) -> None:
+    def __init__(
+        self, weights: Path | str, device: torch.device | str = "cpu", *, fast: bool = True, resize: str = TF1
+    ) -> None:
         self.device = torch.device(device)
+        self._resize = resize
+        self.preprocessing = f"299 px, {RESIZINGS[resize].words}"
+        fast = fast or resize != TF1  # the network as it stands resizes itself
         network = _load(Path(weights))
-        self.name = INCEPTION if _is_published(Path(weights)) else f"{INCEPTION}-other-weights"
+        name = INCEPTION if _is_published(Path(weights)) else f"{INCEPTION}-other-weights"
+        self.name = name_with(name, resize, TF1)
         self.digest = state_digest(network)
         self._network = (FoldedInception(network) if fast else network).to(self.device)
         self._rows = CPU_ROWS if fast and self.device.type == "cpu" else None
         self.fingerprint = f"{self.version} {self.digest} {'folded' if fast else 'plain'} {self.device.type}"
+        if resize != TF1:
+            self.fingerprint += f" {resize}"
 
     def __call__(self, images: UInt8[Tensor, "n c h w"]) -> Features:
-        """Features of n images in [0, 255], grey or RGB, of any size; resized to 299 as TensorFlow 1 does."""
+        """Features of n images in [0, 255], grey or RGB, of any size."""
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
-            x = with_grey_or_rgb(images, 3).to(self.device)
+            x = with_grey_or_rgb(images, 3)
+            if self._resize != TF1:
+                x = RESIZINGS[self._resize].resize(x, 299).float()  # (n, 3, 299, 299)
+            x = x.to(self.device)
             parts = [self._network(rows) for rows in torch.split(x, self._rows or len(x))]
             features, logits = map(torch.cat, zip(*parts, strict=True))  # (n, 2048), (n, 1008)
         return finite(self.name, features, logits)
@@ -133,9 +144,12 @@ class FoldedInception(nn.Module):
         self.stages.to(memory_format=torch.channels_last)
         self.fc = fc
 
-    def forward(self, images: UInt8[Tensor, "n 3 h w"]) -> tuple[Float32[Tensor, "n 2048"], Float32[Tensor, "n 1008"]]:
-        """Pooled features, and the logits without bias."""
-        x = resize_like_tensorflow1(images, self.size).sub_(128).div_(128)  # (n, 3, 299, 299)
+    def forward(
+        self, images: UInt8[Tensor, "n 3 h w"] | Float32[Tensor, "n 3 s s"]
+    ) -> tuple[Float32[Tensor, "n 2048"], Float32[Tensor, "n 1008"]]:
+        """Pooled features, and the logits without bias; floating-point images have the network's size already."""
+        x = images.clone() if images.is_floating_point() else resize_like_tensorflow1(images, self.size)
+        x = x.sub_(128).div_(128)  # (n, 3, 299, 299)
         features = self.stages(x).flatten(1)  # (n, 2048)
         return features, features @ self.fc.weight.T
 

@@ -1,4 +1,7 @@
-"""Resizing as published scores do it: TensorFlow 1's bilinear (FID), and Pillow's bicubic (FD on DINOv2)."""
+"""Resizing as published scores do it: TensorFlow 1's bilinear (FID), and Pillow's bicubic (clean-fid, FD on DINOv2)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -43,7 +46,43 @@ def pictures(images: UInt8[Tensor, "n 3 h w"]) -> list[Image.Image]:
     return [Image.fromarray(image.numpy()) for image in rearrange(images.cpu(), "n c h w -> n h w c").contiguous()]
 
 
+def resize_clean(images: UInt8[Tensor, "n 3 h w"], size: int) -> Float32[Tensor, "n 3 size size"]:
+    """RGB images at size x size as in clean-fid (Parmar et al. 2022): Pillow's bicubic in float, by channel."""
+    planes = [Image.fromarray(plane) for plane in images.cpu().flatten(0, 1).float().numpy()]  # n * 3, of mode F
+    resized = [np.asarray(plane.resize((size, size), Image.Resampling.BICUBIC)) for plane in planes]
+    return rearrange(torch.from_numpy(np.stack(resized).clip(0, 255)), "(n c) h w -> n c h w", c=3)
+
+
 def resize_like_pillow(images: UInt8[Tensor, "n 3 h w"], size: int) -> UInt8[Tensor, "n 3 size size"]:
     """RGB images at size x size by Pillow's bicubic interpolation: antialiased, rounded to grey levels."""
     resized = [picture.resize((size, size), Image.Resampling.BICUBIC) for picture in pictures(images)]
     return rearrange(torch.from_numpy(np.stack([np.asarray(picture) for picture in resized])), "n h w c -> n c h w")
+
+
+@dataclass(frozen=True)
+class Resizing:
+    """A way to resize images in [0, 255].
+
+    Attributes:
+        resize: (n, 3, h, w), a size -> (n, 3, size, size).
+        words: what it is called in a score's preprocessing.
+    """
+
+    resize: Callable[[UInt8[Tensor, "n 3 h w"], int], UInt8[Tensor, "n 3 s s"] | Float32[Tensor, "n 3 s s"]]
+    words: str
+
+
+TF1, CLEAN, PILLOW = "tf1", "clean", "pillow-bicubic"
+
+RESIZINGS = {
+    TF1: Resizing(resize_like_tensorflow1, "bilinear as TensorFlow 1"),
+    CLEAN: Resizing(resize_clean, "antialiased bicubic in float as clean-fid"),
+    PILLOW: Resizing(resize_like_pillow, "antialiased bicubic as Pillow"),
+}
+"""By the values of --resize."""
+
+
+def name_with(name: str, resize: str, published: str) -> str:
+    """The name of an extractor whose images are not resized as it is published: another name, for other numbers."""
+    suffix = {TF1: "tf1", CLEAN: "clean", PILLOW: "pillow"}[resize]
+    return name if resize == published else f"{name}-{suffix}"

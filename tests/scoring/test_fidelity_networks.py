@@ -77,6 +77,9 @@ def test_vgg16_is_torch_fidelitys(tmp_path: Path, rng_untouched: None, monkeypat
     found = extractor(images)
     assert torch.equal(found.features, theirs(images)[0])
     assert (found.features > 0).any()
+    other = extractor_source("vgg16", "pillow-bicubic").build(vgg16_file, "cpu")
+    assert (other.name, other.preprocessing[:32]) == ("vgg16-pillow", "224 px, antialiased bicubic as P")
+    assert not torch.equal(other(images).features, found.features)
     assert found.logits.shape == (2, 0)
 
 
@@ -88,6 +91,12 @@ def test_other_files_are_refused(name: str, tmp_path: Path, monkeypatch: pytest.
     for file in ("text", "other"):
         with pytest.raises(UserError, match="give --extractor-weights FILE"):
             built(name, tmp_path / file)
+
+
+def test_resizing_that_an_extractor_does_not_have_is_refused() -> None:
+    for name, message in {"vgg16": "it has tf1, pillow-bicubic", "timm:resnet18": "its model decides"}.items():
+        with pytest.raises(UserError, match=f"--resize clean is not for the extractor '{name}': {message}"):
+            extractor_source(name, "clean")
 
 
 def test_absent_and_damaged_cached_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

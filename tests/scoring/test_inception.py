@@ -62,6 +62,12 @@ def test_folded_and_plain_grey_and_rgb_agree(inception_weights: Path, rng_untouc
     assert fast.name == "inception-other-weights"  # FID is the published weights' alone
     exact = InceptionExtractor(inception_weights, fast=False)
     assert fast.digest == exact.digest
+    clean = InceptionExtractor(inception_weights, resize="clean")
+    assert clean.name == "inception-other-weights-clean"
+    assert clean.preprocessing == "299 px, antialiased bicubic in float as clean-fid"
+    assert clean.fingerprint not in (fast.fingerprint, exact.fingerprint)
+    images = smooth_images(2, 0, size=299)  # of the network's size, so that nothing is resized
+    torch.testing.assert_close(clean(images).features, fast(images).features, rtol=0, atol=1e-4)
     assert fast.fingerprint != exact.fingerprint
     grey = smooth_images(2, 0, size=28, channels=1)
     found = fast(grey)
