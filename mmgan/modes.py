@@ -30,19 +30,21 @@ def evaluation_mode(predict: object) -> Iterator[None]:
 def spectral_norms_at_rest(*networks: nn.Module) -> Iterator[None]:
     """Run the block without power iterations: spectral norms keep the vectors that they have.
 
-    Both of torch's forms are meant, the parametrization and the older hook. Nothing else changes its mode.
+    Both of torch's forms are meant, the parametrization and the older hook. No module changes its mode.
     """
-    moving = [module for network in networks for module in network.modules() if module.training and _iterates(module)]
+    norms = [norm for network in networks for module in network.modules() for norm in _spectral_norms(module)]
+    counts = [norm.n_power_iterations for norm in norms]
     try:
-        for module in moving:
-            module.training = False
+        for norm in norms:
+            norm.n_power_iterations = 0
         yield
     finally:
-        for module in moving:
-            module.training = True
+        for norm, count in zip(norms, counts, strict=True):
+            norm.n_power_iterations = count
 
 
-def _iterates(module: nn.Module) -> bool:
-    """Whether a forward in training mode makes a power iteration."""
-    hooks = module._forward_pre_hooks.values()  # the older form hangs on the layer, a Linear or a convolution
-    return isinstance(module, _SpectralNorm) or any(isinstance(hook, SpectralNorm) for hook in hooks)
+def _spectral_norms(module: nn.Module) -> list[_SpectralNorm | SpectralNorm]:
+    """The module itself, or the hooks of the older form on it."""
+    if isinstance(module, _SpectralNorm):
+        return [module]
+    return [hook for hook in module._forward_pre_hooks.values() if isinstance(hook, SpectralNorm)]

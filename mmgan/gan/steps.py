@@ -23,6 +23,7 @@ from mmgan.outputs import wide
 from mmgan.regularizers import ZCR, DiffAugment, Regularizers, Step
 from mmgan.relativistic import PairLoss
 from mmgan.training.guard import Guard
+from mmgan.training.layout import keep_gradient_layout
 
 Terms = dict[str, Tensor | None]
 """Losses and regularizers by their names in metrics, scalars without gradients; None: not computed in this step."""
@@ -94,6 +95,8 @@ class Steps:
         # `prepare` makes a network enter autocast by itself. D must not: its penalties are computed in float32.
         self.plain_d = accelerator.unwrap_model(discriminator, keep_fp32_wrapper=False)
         self.plain_g = accelerator.unwrap_model(generator)
+        if discriminator is not self.plain_d and any(term.second_order for term in regularizers.values()):
+            keep_gradient_layout(self.plain_d)
 
     def discriminator_step(self, number: int, slices: Sequence[DiscriminatorSlice]) -> list[Terms]:
         """One update of the discriminator, by one forward over real, fake and mixed rows a slice (Equation 6).
@@ -109,13 +112,17 @@ class Steps:
         for s, part in enumerate(slices):
             last = s == len(slices) - 1
             with self._slice(first=s == 0, last=last, network=self.discriminator):
-                terms = self._discriminator_terms(number, part, last)
+                terms, values = self._discriminator_terms(number, part, last)
                 (self.guard_d.update if last else self.guard_d.backward)(terms["loss_d"] / len(slices))
-            named = {name: terms.get(name) for name in (*terms, *self.regularizers)}
-            found.append({name: None if value is None else value.detach() for name, value in named.items()})
+            noted: Terms = {name: value.detach() for name, value in terms.items()}
+            noted |= {name: values.get(name) for name in self.regularizers}
+            found.append(noted)
         return found
 
-    def _discriminator_terms(self, number: int, part: DiscriminatorSlice, last: bool) -> dict[str, Tensor]:
+    def _discriminator_terms(
+        self, number: int, part: DiscriminatorSlice, last: bool
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The losses, the weighted regularizers in "loss_d", and the values of the regularizers that are due."""
         with torch.no_grad(), self.accelerator.autocast():
             fake = self._made(part.latents, number, part.rank)  # (b, c, h, w)
         real = self._augmented(part.real, "real", number, part.rank)  # (b, c, h, w)
@@ -141,7 +148,7 @@ class Steps:
             penalty, values = self.regularizers.forward(step)
         if values:
             terms["loss_d"] = terms["loss_d"] + penalty
-        return terms | values
+        return terms, values
 
     def generator_step(self, number: int, slices: Sequence[GeneratorSlice]) -> list[Terms]:
         """One update of the generator, through a discriminator that needs no gradients of its own.

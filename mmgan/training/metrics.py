@@ -41,12 +41,13 @@ class Metrics:
             losses: scalars on the device, under the same names in every step; None: not computed in this one, so that
                 its row lacks it.
         """
-        self.names = list(losses)
+        self.names = self.names or list(losses)
         self.facts.append(facts)
         self.missing.append({name for name, value in losses.items() if value is None})
         guarded = [count for guard in self.guards for count in (guard.local, guard.skipped)]
         nothing = torch.zeros((), device=self.context.accelerator.device)
-        columns = [nothing if value is None else value.detach().float() for value in [*losses.values(), *guarded]]
+        values = [*(losses[name] for name in self.names), *guarded]
+        columns = [nothing if value is None else value.detach().float() for value in values]
         self.values.append(torch.stack(columns))
         for guard in self.guards:
             guard.clear()

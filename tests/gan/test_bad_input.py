@@ -17,6 +17,14 @@ CASES = {
     "misspelt flag": (["--alhpa", "1"], "unknown flag --alhpa: did you mean --alpha?"),
     "bad choice": (["--loss", "hing"], "it must be one of jsgan"),
     "not a number": (["--steps", "many"], "--steps many is not valid: it must be a whole number"),
+    "lazy nothing": (["--penalty-every", "16", "--lecam", "1"], "--penalty-every 16 has no penalty: add --r1"),
+    "label of a pair": (["--mix", "1", "--loss", "relativistic"], "add --mix-target consistency"),
+    "no such augmentation": (["--diffaugment", "colour"], "did you mean color?"),
+    "augmented twice": (["--diffaugment", "color,color"], "twice"),
+    "negative weight": (["--r1", "-1"], "--r1 -1.0 is out of range: it must be at least 0"),
+    "boxes without positions": (["--mix", "linear", "--mix-rule", "cutmix"], "does not go with layer 'linear'"),
+    "uneven slices": (["--accumulate", "3"], "--accumulate 3"),
+    "renamed flag": (["--mix-label", "fake"], "it is --mix-target now"),
     "no such data": (["--data", "digit"], "did you mean digits?"),
     "absent data": (["--data", "cifar10", "--data-root", "{tmp}", "--score-every", "0"], "--data-root"),
     "image size": (["--image-size", "20"], "--image-size 16, the nearest"),
@@ -58,6 +66,13 @@ def test_a_misspelt_key_in_a_config(tmp_path: Path, train, capsys: pytest.Captur
     config.write_text("data: digits\nalhpa: 0.3\n")
     assert train(tmp_path / "run", "--config", str(config)) == 2
     assert f"unknown key 'alhpa' in {config}: did you mean alpha?" in capsys.readouterr().err
+
+
+def test_a_config_of_an_earlier_state(tmp_path: Path, train, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "my.yaml"
+    config.write_text("data: digits\nmix_label: fake\n")
+    assert train(tmp_path / "run", "--config", str(config)) == 2
+    assert f"unknown key 'mix_label' in {config}: it is mix_target now" in capsys.readouterr().err
 
 
 def test_one_image(tmp_path: Path, train, capsys: pytest.CaptureFixture[str]) -> None:
