@@ -1,14 +1,19 @@
 """What all commands share: user errors in one line, and exit codes."""
 
+import errno
 import functools
 import gc
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from mmgan.errors import Stopped, StorageFailed, TrainingFailed, UserError
+from mmgan.errors import Stopped, StorageFailed, TrainingFailed, UserError, printable
 from mmgan.process.stopping import EXIT_CODES
+
+IMPOSSIBLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.ENOENT)
+"""Errors of a name that cannot be a file's: bad input. Others are faults of the disk."""
 
 
 def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
@@ -22,11 +27,17 @@ def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
         try:
+            _check_surroundings()
             main(sys.argv[1:] if argv is None else argv)
         except UserError as error:
             return _tell(error, 2)
         except (TrainingFailed, StorageFailed) as error:
             return _tell(error, 1)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+            return _tell(f"{name}: {error.strerror}", 2 if error.errno in IMPOSSIBLE else 1)
         except Stopped as stopped:  # the session has said where it saved
             return EXIT_CODES[stopped.signal]
         except KeyboardInterrupt:
@@ -41,7 +52,16 @@ def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
     return run
 
 
+def _check_surroundings() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError(f"the working folder cannot be read ({error.strerror}): change to one that exists") from None
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: names that are not UTF-8 end no program
+
+
 def _tell(error: Exception | str, code: int) -> int:
     if os.environ.get("RANK", "0") == "0":  # every process gets the same error; one prints it
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
     return code
