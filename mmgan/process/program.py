@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from mmgan.errors import Stopped, StorageFailed, TrainingFailed, UserError, printable
 from mmgan.process.stopping import EXIT_CODES
@@ -54,7 +55,7 @@ def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
 
 def _check_surroundings() -> None:
     try:
-        os.getcwd()
+        Path.cwd()
     except OSError as error:
         raise UserError(f"the working folder cannot be read ({error.strerror}): change to one that exists") from None
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -53,8 +53,9 @@ def frechet_distance(fake: Moments, real: Moments) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)).
 
     With C1 = L1 L1^T and C2 = L2 L2^T the eigenvalues of C1 C2 are those of the symmetric K^T K, K = L2^T L1, at a
-    third of the cost. A distance that rounding makes negative is zero. Where a covariance is singular, torch-fidelity's own function decides: square roots of
+    third of the cost. Where a covariance is singular, torch-fidelity's own function decides: square roots of
     eigenvalues that are zero but for rounding show in the sixth digit or so, and are then at least the same as there.
+    A distance that rounding makes negative is zero.
     """
     if not (fake.rank_deficient or real.rank_deficient):
         L1, L2 = _cholesky(fake.covariance), _cholesky(real.covariance)
