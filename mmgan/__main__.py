@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import NamedTuple
 
 from mmgan.errors import did_you_mean
+from mmgan.process.program import put_working_folder_first
 
 
 class Command(NamedTuple):
@@ -33,6 +34,8 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code; 2 for a command that does not exist."""
+    if argv is None:
+        put_working_folder_first()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
         print(_help())

@@ -28,6 +28,7 @@ def main(argv: Sequence[str]) -> None:
     config, source = parse_config(
         GanConfig, argv, prog="mmgan train-gan", description=DESCRIPTION, default_config=fitting_preset(argv)
     )
+    config.own.refuse_settings_of_ours(argv)
     with StopRequests(config.run.stop_deadline) as stop:
         from mmgan.gan.run import run_gan  # here, so that --help and bad flags do not wait for torch
 

@@ -28,6 +28,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--classes", type=int, help="pass class indices below this number as the second input")
     parser.add_argument("--condition", help="pass a floating-point second input of this shape a row, as in 128")
     parser.add_argument("--args", default="{}", help="JSON object of arguments for the class or function")
+    parser.add_argument("--pick", help="index, key or attribute that takes the logits from what the network returns")
     parser.add_argument("--batch", type=int, default=8, help="rows to try it with (default: 8)")
     parser.add_argument("--all", action="store_true", help="show the modules that are no cuts too, and why")
     parser.add_argument("--eval", action="store_true", help="look at it in evaluation mode")
@@ -38,6 +39,8 @@ def main(argv: Sequence[str]) -> None:
     import torch
 
     from mmgan.mixing import Mixed
+    from mmgan.networks.faults import user_code
+    from mmgan.networks.pick import Pick
 
     network, shape = _network(arguments.network, arguments.input, _json(arguments.args))
     generator = torch.Generator().manual_seed(0)
@@ -46,7 +49,9 @@ def main(argv: Sequence[str]) -> None:
         inputs.append(torch.randint(arguments.classes, (arguments.batch,), generator=generator))
     if arguments.condition:
         inputs.append(torch.randn(arguments.batch, *_shape("--condition", arguments.condition), generator=generator))
-    table = Mixed(network.train(not arguments.eval), "none").inspect(*inputs)
+    pick = Pick(arguments.pick) if arguments.pick is not None else None
+    with user_code(arguments.network, "when it was called"):
+        table = Mixed(network.train(not arguments.eval), "none", pick=pick).inspect(*inputs)
     print(table if arguments.all else table.only_cuts())
     if not arguments.all:
         others = len(table.places) - len(table.cuts)
@@ -81,7 +86,14 @@ def _network_of_run(folder_name: str) -> tuple["nn.Module", tuple[int, ...]]:
     facts = read_facts(find_checkpoint(folder.checkpoints, "last"))
     shape = {"channels": facts["channels"], "image_size": facts["image_size"]}
     if is_gan:
-        _, network = build_networks(read_run_config(folder, GanConfig).networks, **shape, seed=0)
+        config = read_run_config(folder, GanConfig)
+        if own := config.own.discriminator:
+            size = ",".join(str(facts[name]) for name in ("channels", "image_size", "image_size"))
+            raise UserError(
+                f"{folder_name} has a discriminator of your own, {own}, and mmgan runs no code that a run names: name"
+                f" the code instead, mmgan inspect {own} --input {size}"
+            )
+        _, network = build_networks(config.networks, **shape, seed=0)
     else:
         settings = read_run_config(folder, ClassifierConfig).network
         network = build_network(settings, classes=facts["classes"], **shape, seed=0)

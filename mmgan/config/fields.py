@@ -1,6 +1,7 @@
 """How a setting is declared and checked."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
 from typing import Any
 
@@ -23,6 +24,22 @@ class Names(str):
     @property
     def items(self) -> tuple[str, ...]:
         return tuple(self.split(","))
+
+
+class JsonObject(str):
+    """A JSON object: `--generator-args '{"width": 64}'`. In YAML a mapping does as well."""
+
+    @classmethod
+    def parse(cls, value: "str | Mapping[str, Any]") -> "JsonObject":
+        values = json.loads(value) if isinstance(value, str) else value
+        if not isinstance(values, Mapping):
+            raise ValueError("not a JSON object")
+        return cls(json.dumps(dict(values)))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self)
+        return parsed
 
 
 def check_range(

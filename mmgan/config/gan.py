@@ -1,10 +1,11 @@
 """Settings of the GAN trainer. Except for the data, defaults are the paper's for CIFAR-10 (App. E; Miyato 2018)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from mmgan.config.fields import Names, SettingsGroup, setting
+from mmgan.config.fields import JsonObject, Names, SettingsGroup, setting
 from mmgan.config.protocols import CUSTOM, ProtocolName, Resize, follow_protocol
 from mmgan.config.shared import DataSettings, DeviceSettings, RunSettings
 from mmgan.errors import UserError
@@ -80,6 +81,60 @@ class GanNetworkSettings(SettingsGroup):
     g_shortcuts: Literal["learned", "nearest"] = setting(
         "learned", "G's shortcuts: 1x1 convolutions, or upsampling alone"
     )
+
+
+OURS = {
+    "generator": ("g_width", "g_shortcuts"),
+    "discriminator": ("d_width", "pool", "spectral", "d_shortcuts"),
+    "both": ("arch",),
+}
+"""Whose network -> the settings that have no meaning where somebody's own stands in its place."""
+
+
+@dataclass(frozen=True)
+class OwnNetworkSettings(SettingsGroup):
+    """Your own networks (docs/own-networks.md)"""
+
+    generator: str | None = setting(
+        None, "FILE.py:NAME or package.module:NAME of a class or function; naming it runs its code; unset: --arch"
+    )
+    generator_args: JsonObject | None = setting(None, "JSON object of further arguments for it")
+    discriminator: str | None = setting(None, "the same for the discriminator; --mix takes the names of its modules")
+    discriminator_args: JsonObject | None = setting(None, "JSON object of further arguments for it")
+    pick: str | None = setting(
+        None, "index, key or attribute that takes the logits from what your discriminator returns"
+    )
+    passes: Literal["joint", "separate"] = setting(
+        "joint", "your discriminator sees real, fake and mixed rows in one forward, or (BatchNorm) each in its own"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, needed in (
+            ("generator_args", "generator"),
+            ("discriminator_args", "discriminator"),
+            ("pick", "discriminator"),
+        ):
+            if getattr(self, name) is not None and getattr(self, needed) is None:
+                raise UserError(f"--{name.replace('_', '-')} needs --{needed}: it concerns your own {needed}")
+        if self.passes != "joint" and self.discriminator is None:
+            raise UserError("--passes separate needs --discriminator: the rows of mmgan's own never see each other")
+
+    def refuse_settings_of_ours(self, argv: Sequence[str]) -> None:
+        """Refuse flags that describe mmgan's own networks where another one is named.
+
+        Raises:
+            UserError: naming the first such flag.
+        """
+        flags = {word.partition("=")[0].replace("_", "-") for word in argv}
+        for whose, names in OURS.items():
+            roles = ("generator", "discriminator") if whose == "both" else (whose,)
+            given = [f"--{name.replace('_', '-')}" for name in names]
+            if all(getattr(self, role) for role in roles) and (found := [flag for flag in given if flag in flags]):
+                raise UserError(
+                    f"{found[0]} describes mmgan's own networks, not what --{roles[0]} names: leave it out, or pass"
+                    f" what yours takes by --{roles[0]}-args"
+                )
 
 
 @dataclass(frozen=True)
@@ -193,11 +248,13 @@ class GanConfig:
 
     DEFAULT, PAPER = "configs/gan/digits.yaml", "configs/gan/cifar10.yaml"
     PROGRAM, MARK = "GAN", "n_dis"  # a setting that no other program has
+    CODE = ("generator", "discriminator")  # settings that name code to run
 
     mix: GanMixSettings = field(default_factory=GanMixSettings)
     data: DataSettings = field(default_factory=DataSettings)
     examples: GanDataSettings = field(default_factory=GanDataSettings)
     networks: GanNetworkSettings = field(default_factory=GanNetworkSettings)
+    own: OwnNetworkSettings = field(default_factory=OwnNetworkSettings)
     training: GanTrainingSettings = field(default_factory=GanTrainingSettings)
     regularizers: GanRegularizerSettings = field(default_factory=GanRegularizerSettings)
     score: GanScoreSettings = field(default_factory=GanScoreSettings)

@@ -5,7 +5,6 @@ Keys are flat: a setting's name is its flag (`--data-root`) and its YAML key (`d
 
 import argparse
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from importlib.resources import files
@@ -17,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from jsonargparse import ActionYesNo, ArgumentParser
 from jsonargparse.typing import register_type
 
-from mmgan.config.fields import Names
+from mmgan.config.fields import JsonObject, Names
 from mmgan.config.files import read_yaml
 from mmgan.errors import UserError, did_you_mean
 
@@ -29,6 +28,7 @@ RENAMED = {"mix_label": "mix_target"}
 """Settings of earlier states by what they are called now."""
 
 register_type(Names, serializer=str, deserializer=Names.parse)
+register_type(JsonObject, serializer=str, deserializer=JsonObject.parse)
 
 
 def flat(config: Any) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def flat(config: Any) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for group in fields(config):
         merged |= asdict(getattr(config, group.name))
-    return {name: str(value) if isinstance(value, Names) else value for name, value in merged.items()}
+    return {name: str(value) if isinstance(value, str) else value for name, value in merged.items()}
 
 
 def unflat(cls: type[Config], values: dict[str, Any]) -> Config:
@@ -72,22 +72,18 @@ def parse_config(
     known = {name for group in get_type_hints(cls).values() for name in (f.name for f in fields(group))}
     argv, chosen = _split_config(argv)
     _refuse_unknown_flags(argv, known)
-    path = find_config(chosen or _config_of_resumed(argv) or default_config)
+    resumed = None if chosen else _config_of_resumed(argv)
+    path = find_config(chosen or resumed or default_config)
     _refuse_unknown_keys(path, known)
+    if chosen or resumed:
+        _refuse_code(path, argv, getattr(cls, "CODE", ()))
     try:
         namespace = parser.parse_args(["--config", str(path), *argv])
     except argparse.ArgumentError as error:
         raise UserError(_plain(str(error), cls)) from None
     except Exception as error:  # jsonargparse reads values as YAML, whose constructors raise all sorts on odd ones
         raise UserError(f"the settings are not valid: {' '.join(str(error).split())}") from error
-    values = namespace.as_dict()
-    for name, value in values.items():
-        if isinstance(value, str) and any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
-            raise UserError(
-                f"--{name.replace('_', '-')} {value} is not valid: it holds control characters or bytes that are not"
-                " UTF-8; rename the file or folder"
-            )
-    return unflat(cls, values), chosen
+    return unflat(cls, namespace.as_dict()), chosen
 
 
 def find_config(name: str) -> Path:
@@ -175,6 +171,18 @@ def _refuse_unknown_keys(path: Path, known: set[str]) -> None:
             raise UserError(f"unknown key '{key}' in {path}: {did_you_mean(str(key), [*known], HELP)}")
 
 
+def _refuse_code(path: Path, argv: Sequence[str], names: Sequence[str]) -> None:
+    """A file of settings, a run's config.yaml among them, does not decide whose code runs."""
+    flags = {word.partition("=")[0] for word in argv}
+    values = read_yaml(path)
+    for name in names:
+        if values.get(name) is not None and f"--{name}" not in flags:
+            raise UserError(
+                f"{path} names code of your own, {name}: {values[name]}; code runs only where the command names it: add"
+                f" --{name} {values[name]}"
+            )
+
+
 def _plain(message: str, cls: type[Any]) -> str:
     """jsonargparse's message about a value, in one line that names the flag and what it takes."""
     message = " ".join(message.split())
@@ -190,4 +198,5 @@ def _wanted(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, get_args(hint)))}"
     kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
+    kinds[JsonObject] = "a JSON object, as in '{\"width\": 64}'"
     return kinds.get(hint) or " or ".join(_wanted(part) for part in get_args(hint))

@@ -1,5 +1,8 @@
 """The parts of a GAN run, built from its settings."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -8,8 +11,10 @@ from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat
 from mmgan.data import Images, draw_balanced
 from mmgan.errors import UserError
+from mmgan.gan.first_call import share_weights, try_discriminator, try_generator
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy
 from mmgan.gan.networks import build_networks
+from mmgan.gan.own import OwnNetworks
 from mmgan.gan.regularization import check_rule, count_heads, make_augment, make_regularizers
 from mmgan.gan.scores import GanScorer, find_weights
 from mmgan.mixing.policies import RealFakePolicy
@@ -21,8 +26,15 @@ from mmgan.runs.session import Session
 from mmgan.training.average import make_average
 
 
-def build(config: GanConfig, stop: StopRequests) -> tuple[Session, GanParts, Images, GanScorer | None]:
+def build(
+    config: GanConfig, stop: StopRequests, own: OwnNetworks
+) -> tuple[Session, GanParts, Images, GanScorer | None]:
     """Build all parts of a run. Building them is the check of the settings; nothing is written.
+
+    Args:
+        config: the settings.
+        stop: whether signals ask the run to stop.
+        own: the networks that are the user's; they get the lines that their first call has for the user.
 
     Returns:
         The run's folder and processes, the parts of the training, the training images, and the scorer of the generator
@@ -41,14 +53,40 @@ def build(config: GanConfig, stop: StopRequests) -> tuple[Session, GanParts, Ima
     split = load_split(data, "train", accelerator)
     count = config.examples.max_images
     images = split if count is None else draw_balanced(split, count, seed)
-    networks = build_networks(config.networks, **image_shape(images), seed=seed)
-    parts = make_parts(*networks, config, images, policy, accelerator)
+    networks = build_networks(config.networks, **image_shape(images), seed=seed, own=own)
+    if own:
+        try_own(own, *networks, config, images, accelerator)
+    parts = make_parts(*networks, config, images, policy, accelerator, own.pick)
     scorer = None
     if score.score_every:
         real = split if score.real_split == split.split else load_split(data, score.real_split, accelerator)
         averaged = config.training.ema > 0
         scorer = GanScorer(score, real, weights, data.data_root, parts.latent_dim, seed, averaged, accelerator, stop)
     return session, parts, images, scorer
+
+
+def try_own(
+    own: OwnNetworks,
+    generator: nn.Module,
+    discriminator: nn.Module,
+    config: GanConfig,
+    images: Images,
+    accelerator: Accelerator,
+) -> None:
+    """Call the user's own networks once, and give all processes the same weights of them.
+
+    Raises:
+        UserError: for a network that cannot work.
+    """
+    shape = tuple(images.pixels.shape[1:])
+    b = max(1, config.training.batch_size // (accelerator.num_processes * config.training.accumulate))
+    if own.generator is not None:
+        share_weights(generator, accelerator)
+        own.notes += try_generator(own.generator, generator, config.networks.latent_dim, shape, b, accelerator)
+    if own.discriminator is not None:
+        share_weights(discriminator, accelerator)
+        separate = config.own.passes == "separate"
+        own.notes += try_discriminator(own.discriminator, discriminator, own.pick, separate, shape, 2 * b, accelerator)
 
 
 def make_parts(
@@ -58,8 +96,11 @@ def make_parts(
     images: Images,
     policy: RealFakePolicy,
     accelerator: Accelerator,
+    pick: Callable[[Any], Any] | None = None,
 ) -> GanParts:
     """Make any generator and discriminator of such images ready for training: mixing, average, optimizers, device.
+
+    `pick` takes the logits from what the discriminator returns.
 
     Raises:
         UserError: if a layer to mix at does not exist, or rows cannot be appended there.
@@ -81,7 +122,8 @@ def make_parts(
         dequantize=training.dequantize,
     )
     rows = 2 * (training.batch_size // slices)  # real and fake
-    mixed = mixed_network(discriminator, config.mix.mix.items, "append", images, rows, device, accelerator)
+    layers, passes = config.mix.mix.items, config.own.passes
+    mixed = mixed_network(discriminator, layers, "append", images, rows, device, accelerator, pick=pick, passes=passes)
     example = torch.zeros(rows, *images.pixels.shape[1:], device=accelerator.device)
     check_rule(mixed, policy, example)
     outputs = count_heads(mixed, example) if config.regularizers.lecam else 1

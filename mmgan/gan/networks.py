@@ -1,6 +1,7 @@
 """The networks of a GAN, built from its settings or loaded from a run's checkpoint."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -8,40 +9,70 @@ from torch import nn
 from mmgan.config.gan import GanConfig, GanNetworkSettings
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import global_stream
+from mmgan.errors import UserError
+from mmgan.gan.own import OwnNetwork, OwnNetworks
 from mmgan.generators import build_generator
+from mmgan.runs.facts import code_changes
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.trained import TrainedNetwork, load_trained, read_run_config
 
 
 def build_networks(
-    settings: GanNetworkSettings, *, channels: int, image_size: int, seed: int
+    settings: GanNetworkSettings, *, channels: int, image_size: int, seed: int, own: OwnNetworks | None = None
 ) -> tuple[nn.Module, nn.Module]:
     """Generator and discriminator for images (channels, image_size, image_size), initialised by the seed.
 
     Raises:
-        UserError: if there are no such networks for these images.
+        UserError: if there are no such networks for these images, or a network of the user's own cannot be made.
     """
-    s = settings
+    s, own = settings, own or OwnNetworks()
+    offered = {"image_size": image_size, "channels": channels, "latent_dim": s.latent_dim}
     with global_stream(seed, "init"):
-        generator = build_generator(s.arch, image_size, channels, s.g_width, s.latent_dim, s.g_shortcuts)
-        discriminator = build_discriminator(s.arch, image_size, channels, s.d_width, s.pool, s.spectral, s.d_shortcuts)
+        generator = (
+            own.generator.build(offered)
+            if own.generator
+            else build_generator(s.arch, image_size, channels, s.g_width, s.latent_dim, s.g_shortcuts)
+        )
+        discriminator = (
+            own.discriminator.build(offered)
+            if own.discriminator
+            else build_discriminator(s.arch, image_size, channels, s.d_width, s.pool, s.spectral, s.d_shortcuts)
+        )
     return generator, discriminator
 
 
-def load_generator(folder: RunFolder, which: str) -> TrainedNetwork:
+def load_generator(folder: RunFolder, which: str, own: OwnNetwork | None = None) -> TrainedNetwork:
     """Load the generator of a GAN run: latents (n, latent_dim), z ~ N(0, I) -> images in [-1, 1].
+
+    Nothing that the run names is executed: a generator of the user's own is named again.
 
     Args:
         folder: the run's.
         which: "last", "best", or a checkpoint's name such as "step-00001000".
+        own: the generator that the run was trained with; None: mmgan's.
 
     Raises:
-        UserError: if there is no such checkpoint, or it is damaged.
+        UserError: if there is no such checkpoint, it is damaged, or the run has another generator.
     """
     config = read_run_config(folder, GanConfig)
+    named = config.own.generator
+    if named is not None and own is None:
+        raise UserError(
+            f"{folder.path} has a generator of your own, {named}, and mmgan runs no code that a run names: name it"
+            f" again, as in --generator {named} (in Python generator=...)"
+        )
+    if named is None and own is not None:
+        raise UserError(f"{folder.path} has mmgan's own generator: leave {own.place} out")
+    arguments = config.own.generator_args
+    if own is not None and arguments is not None and not own.arguments:
+        own = replace(own, arguments=arguments.values)
 
     def build(facts: Mapping[str, Any]) -> nn.Module:
         shape = {name: facts[name] for name in ("channels", "image_size")}
+        if own is not None:
+            return own.build(shape | {"latent_dim": config.networks.latent_dim})
         return build_networks(config.networks, **shape, seed=0)[0]
 
-    return load_trained(folder, which, "generator", build, config.training.ema, config.device)
+    trained = load_trained(folder, which, "generator", build, config.training.ema, config.device)
+    code = {} if own is None else own.code("generator")
+    return replace(trained, notes=code_changes(trained.facts, code))

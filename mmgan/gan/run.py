@@ -1,6 +1,6 @@
 """A GAN run from its configuration to its scores: build the parts, train them, print the results."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from accelerate import Accelerator
 from torch import nn
@@ -10,6 +10,7 @@ from mmgan.config.presets import preset_line
 from mmgan.gan.build import build
 from mmgan.gan.choices import choose_settings
 from mmgan.gan.loop import GanParts, train_gan
+from mmgan.gan.own import find_own
 from mmgan.gan.regularization import in_words
 from mmgan.gan.scores import GanScorer, cut_scores, next_scores, one_line
 from mmgan.gan.summary import summary
@@ -42,7 +43,11 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
         Stopped: after a step, when asked to; a checkpoint is kept.
     """
     config, said = choose_settings(config)
-    session, parts, images, scorer = build(config, stop)
+    own = find_own(config.own)
+    if own:
+        # Code that was written for NCHW may call `view` on what NHWC cannot give; its author decides on the layout.
+        config = replace(config, device=replace(config.device, channels_last=False))
+    session, parts, images, scorer = build(config, stop, own)
     if session.stops_here():
         return
     if scorer is not None:
@@ -56,8 +61,10 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
         lines=[
             *opening(session, count, images, config.mix, None if source else preset_line(config.data.data)),
             *in_words(config.regularizers),
+            *own.lines(),
             *said,
         ],
+        code=own.code(),
     )
     train(parts, scorer, session, config.mix, config.training, config.score)
     if session.accelerator.is_main_process:

@@ -97,6 +97,8 @@ class Steps:
         self.plain_g = accelerator.unwrap_model(generator)
         if discriminator is not self.plain_d and any(term.second_order for term in regularizers.values()):
             keep_gradient_layout(self.plain_d)
+        # Parts of a network that a user brings may be frozen.
+        self.trained_d = [p for p in self.plain_d.parameters() if p.requires_grad]
 
     def discriminator_step(self, number: int, slices: Sequence[DiscriminatorSlice]) -> list[Terms]:
         """One update of the discriminator, by one forward over real, fake and mixed rows a slice (Equation 6).
@@ -161,7 +163,7 @@ class Steps:
             The terms of each slice.
         """
         found: list[Terms] = []
-        self.plain_d.requires_grad_(False)
+        self._train_discriminator(False)
         for s, part in enumerate(slices):
             last = s == len(slices) - 1
             with self._slice(first=s == 0, last=last, network=self.generator):
@@ -169,8 +171,12 @@ class Steps:
                     terms = self._generator_terms(number, part)
                 (self.guard_g.update if last else self.guard_g.backward)(terms["loss_g"] / len(slices))
             found.append({name: value.detach() for name, value in terms.items()})
-        self.plain_d.requires_grad_(True)
+        self._train_discriminator(True)
         return found
+
+    def _train_discriminator(self, flag: bool) -> None:
+        for parameter in self.trained_d:
+            parameter.requires_grad_(flag)
 
     def _generator_terms(self, number: int, part: GeneratorSlice) -> dict[str, Tensor]:
         fake = self.generator(part.latents)  # (n, c, h, w)

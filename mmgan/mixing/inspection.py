@@ -111,4 +111,4 @@ def _walk(network: Trial) -> tuple[list[str], dict[str, float], dict[str, tuple[
 def _place(name: str, alias: str, shape: tuple[int, ...], verdict: Verdict, share: float) -> Candidate:
     modes = tuple(mode for mode in MODES if mode not in {**verdict.faults, **verdict.meets})
     fault = next(iter(verdict.faults.values())) if len(verdict.faults) == len(MODES) else None
-    return Candidate(name, alias, shape, fault, modes, verdict.along, share)
+    return Candidate(name, alias, shape, fault, modes, verdict.along or verdict.counts, share)

@@ -137,6 +137,8 @@ class Mixed(nn.Module):
         if not pending:
             if mode == "alone":
                 raise UserError("the plan mixes nothing (layer 'none'), so mode='alone' has no rows: skip this call")
+            if self.passes == "separate" and mode == "append":  # the baseline must differ in the mixed rows alone
+                return Passes(self, self._call, self._side(inputs, named), inputs, named).parts(plans[0])
             return self.picked(self.model(*inputs, **named))
         side = self._side(inputs, named)
         verdicts = self._verdicts_for(inputs, named, side) if self._checks else {}

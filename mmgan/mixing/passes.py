@@ -46,7 +46,7 @@ class Passes:
     def joint(self, cut: Cut, plan: MixPlan, verdict: Verdict | None, mode: Mode) -> Any:
         """All rows in one forward."""
         routes = {} if verdict is None else verdict.routes
-        along = self._has_side_inputs() if verdict is None else verdict.along
+        along = self._has_side_inputs() if verdict is None else verdict.along or (verdict.counts and mode != "replace")
         self._check_classes(plan, routes)
         if mode == "alone" and verdict is not None and verdict.meets_before:
             return self._rows_out(self.separate(cut, plan, verdict, mixed_alone=True), plan, mode, None)
@@ -128,6 +128,13 @@ class Passes:
             return last
         through = None if verdict is None else verdict.through
         return _concatenated(outputs, last, through, self.dim)
+
+    def parts(self, plan: MixPlan) -> Any:
+        """The parts of the batch alone; nothing is mixed, N -> N."""
+        sizes = list(plan.parts)
+        starts = accumulate(sizes, initial=0)
+        outputs = [self._run(*self._part(start, size), {}) for start, size in zip(starts, sizes, strict=False)]
+        return _concatenated(outputs[:-1], outputs[-1], None, self.dim)
 
     # How rows flow
 

@@ -9,10 +9,11 @@ through `no_grad`, integers, top-k); gradients see what the values' precision hi
 4. Does every output have the batch's rows?
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -23,7 +24,7 @@ from mmgan.mixing.rows import Route, SideInputs
 from mmgan.mixing.taps import mixable, rows_fault
 from mmgan.mixing.trial import Observed, Seen, batch_norms_apart, trial
 from mmgan.mixing.verdict import MODES, Mode, Verdict, meeting_lines, refused
-from mmgan.nests import leaves
+from mmgan.nests import leaves, map_nest
 
 
 def look_at(
@@ -230,7 +231,37 @@ def _cut(probe: Probe, cut: Cut, seen: Mapping[str, Seen], side_taps: Mapping[st
             f"mode='alone' has no rows for output{before_paths[0]}, which comes from before layer '{cut.name}':"
             " leave it out with Mixed(..., pick=...)"
         )
-    return Verdict(faults, {}, routes, _feeds(probe, cut, held), False, frozenset(through))
+    verdict = Verdict(faults, {}, routes, _feeds(probe, cut, held), False, frozenset(through))
+    return replace(verdict, counts=not leak and _counts(probe, cut, routes, through))
+
+
+def _counts(probe: Probe, cut: Cut, routes: Mapping[str, Route], through: Set[str]) -> bool:
+    """Whether what follows the layer counts the rows of the input, as h.view(len(x), -1) does: with twice the rows from
+    the layer on it fails, or yields others."""
+
+    def doubled(leaf: Tensor, dim: int) -> Tensor:
+        return torch.cat([leaf, leaf], dim)
+
+    def doubled_rows(output: Any) -> Any:
+        return map_nest(
+            lambda _, leaf: doubled(leaf, probe.dim) if mixable(leaf, (probe.rows,), probe.dim) else leaf, output
+        )
+
+    inputs, named = probe.side.map(
+        probe.network.inputs,
+        probe.network.named,
+        lambda path, leaf, dim: leaf if routes.get(path) == "before" else doubled(leaf, dim),
+    )
+    try:
+        run = probe.network.run(inputs, named, hold=dict.fromkeys(cut.modules, doubled_rows))
+    except Exception:
+        return True
+    after, before = dict(leaves(run.output)), dict(leaves(probe.base.output))
+    return any(
+        after[path].shape[dim] != 2 * before[path].shape[dim]
+        for path in through
+        for dim in probe.row_dims(before[path])[:1]
+    )
 
 
 def _feeds(probe: Probe, cut: Cut, held: Mapping[str, Any]) -> bool:

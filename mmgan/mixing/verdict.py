@@ -23,6 +23,8 @@ class Verdict:
         meets_before: rows see each other before the layer.
         through: paths of the output's tensors that the layer decides; the others come from before it. None: not known.
         pack: rows that the network joins to one.
+        counts: what follows the layer counts the rows of the network's input, so that appended rows, or mixed rows
+            alone, must come from there.
     """
 
     faults: Mapping[Mode, str] = field(default_factory=dict)
@@ -32,6 +34,7 @@ class Verdict:
     meets_before: bool = False
     through: frozenset[str] | None = None
     pack: int = 1
+    counts: bool = False
 
     def require(self, mode: Mode, *, separate: bool = False) -> None:
         """Refuse the layer in this mode if it is not sound.

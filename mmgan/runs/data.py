@@ -1,6 +1,7 @@
 """The images of a run, their batches, and the network that mixes their rows."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -77,6 +78,8 @@ def mixed_network(
     accelerator: Accelerator,
     *,
     detach: bool = False,
+    pick: Callable[[Any], Any] | None = None,
+    passes: Literal["joint", "separate"] = "joint",
 ) -> Mixed:
     """Wrap a network to mix its rows, on the run's device, and look at it before compilation and DDP hide it.
 
@@ -89,13 +92,15 @@ def mixed_network(
         device: the layout of the weights.
         accelerator: the run's.
         detach: stop the gradient before the mixed layer.
+        pick, passes: as `Mixed` takes them.
 
     Raises:
         UserError: if a layer does not exist, or rows cannot be mixed there in this mode.
     """
     layout = memory_format(device)
-    mixed: Mixed = Mixed(network, layers, detach=detach).to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
+    mixed = Mixed(network, layers, detach=detach, pick=pick, passes=passes)
+    mixed.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
     example = torch.zeros(rows, *images.pixels.shape[1:], device=accelerator.device).to(memory_format=layout)
     for verdict in mixed.train().check(example).values():
-        verdict.require(mode)
+        verdict.require(mode, separate=passes == "separate")
     return mixed

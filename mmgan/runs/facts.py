@@ -9,17 +9,21 @@ from mmgan.config.shared import RunSettings
 from mmgan.errors import UserError
 
 
-def run_facts(values: Mapping[str, Any], *, data_digest: str, processes: int) -> dict[str, Any]:
+def run_facts(
+    values: Mapping[str, Any], *, data_digest: str, processes: int, code: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The settings that training depends on and everything else that decides the numbers, as plain values.
 
     Args:
         values: all settings of the run.
         data_digest: of the training images and labels.
         processes: how many share a batch.
+        code: of networks that are the user's own: what it is -> its name, digest or version.
     """
     unrelated = {f.name for f in fields(RunSettings)} - {"seed"}
     settings = {name: value for name, value in values.items() if name not in unrelated}
-    return {"settings": settings, "data_digest": data_digest, "processes": processes} | versions()
+    facts = {"settings": settings, "data_digest": data_digest, "processes": processes} | versions()
+    return facts | ({"code": dict(code)} if code else {})
 
 
 def versions() -> dict[str, str]:
@@ -27,9 +31,13 @@ def versions() -> dict[str, str]:
     return {package: version(package) for package in ("mmgan", "torch")}
 
 
-IRRELEVANT = ("data_root", "download", "score_every", "sample_every", "extractor_weights")
-"""Settings that may change: the place of the data and how often a run is scored. The data's digest is compared instead,
-and each score is saved with the digest of its extractor's weights."""
+IRRELEVANT = (
+    *("data_root", "download", "score_every", "sample_every", "extractor_weights"),
+    *("generator", "discriminator"),
+)
+"""Settings that may change: the place of the data or of the user's own networks, and how often a run is scored. The
+digests of the data and of the networks' code are compared instead, and each score is saved with the digest of its
+extractor's weights."""
 
 NAMES = {
     "data_digest": "the data's digest",
@@ -49,6 +57,14 @@ def list_changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def code_changes(saved: Mapping[str, Any], code: Mapping[str, str]) -> tuple[str, ...]:
+    """A line for each difference between a run's code and the code that is now to use its weights."""
+    before = _code(saved)
+    return tuple(
+        f"{name} was {before.get(name)}, is {value}" for name, value in code.items() if before.get(name) != value
+    )
+
+
 def refuse_changes(changes: Sequence[str]) -> None:
     """Refuse to resume a run under conditions other than those of its start.
 
@@ -65,6 +81,13 @@ def refuse_changes(changes: Sequence[str]) -> None:
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     settings = facts.get("settings")
     plain = settings if isinstance(settings, Mapping) else {}
-    return {key: value for key, value in plain.items() if key not in IRRELEVANT} | {
-        key: facts.get(key) for key in NAMES
-    }
+    return (
+        {key: value for key, value in plain.items() if key not in IRRELEVANT}
+        | {key: facts.get(key) for key in NAMES}
+        | _code(facts)
+    )
+
+
+def _code(facts: Mapping[str, Any]) -> dict[str, Any]:
+    code = facts.get("code")
+    return dict(code) if isinstance(code, Mapping) else {}

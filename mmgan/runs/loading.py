@@ -1,6 +1,7 @@
 """Reading checkpoints from any source: nothing in them is executed, nothing outside them is read."""
 
 import json
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -84,15 +85,13 @@ def load_optimizer(checkpoint: Path, stem: str, optimizer: torch.optim.Optimizer
         raise UserError(f"{path} is missing: the checkpoint holds nothing to go on training from")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
-    except Exception:  # torch and pickle raise all sorts on foreign files
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError):
         raise UserError(
             f"{path} is not the state of an optimizer, and was not read further: it is damaged, or holds code"
         ) from None
     try:
         optimizer.load_state_dict(state)
-    except Exception as error:  # as above
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UserError(f"{path} is of another optimizer: {' '.join(str(error).split())}") from None
 
 

@@ -123,6 +123,7 @@ class Session:
         shape: Mapping[str, int],
         lines: Sequence[str],
         notes: Mapping[str, Any] | None = None,
+        code: Mapping[str, str] | None = None,
     ) -> None:
         """Make the run folder, or load the checkpoint to resume from; start the tracker and the progress bar.
 
@@ -133,12 +134,14 @@ class Session:
             shape: the numbers that a reader needs to build the networks: channels, image_size, classes.
             lines: to print at the start.
             notes: plain values to save with each checkpoint, as they are for a new run.
+            code: of networks that are the user's own, as `run_facts` takes it.
 
         Raises:
             UserError: if the checkpoint was made under other conditions.
         """
         self.parts, self.total_steps, self.notes = parts, total_steps, dict(notes or {})
-        conditions = run_facts(self.values, data_digest=data_digest, processes=self.accelerator.num_processes)
+        processes = self.accelerator.num_processes
+        conditions = run_facts(self.values, data_digest=data_digest, processes=processes, code=code)
         self.facts = conditions | dict(shape)
         own = {"out": str(self.folder.path), "resume": False, "overwrite": False, "allow_changed": False}
         values = dict(self.values) | own

@@ -42,11 +42,13 @@ class TrainedNetwork:
         facts: the values saved with it: step, settings, channels, image_size, data_digest; of a classifier also epoch,
             validation and classes.
         checkpoint: its folder.
+        notes: lines that whoever uses it should read.
     """
 
     network: nn.Module
     facts: dict[str, Any]
     checkpoint: Path
+    notes: tuple[str, ...] = ()
 
 
 def load_trained(
