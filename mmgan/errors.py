@@ -1,6 +1,7 @@
 """The exceptions that users see as one line, and the hint at the end of a line about an unknown name."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from signal import Signals
 
@@ -33,6 +34,15 @@ class Stopped(Exception):
     def __init__(self, signal: Signals) -> None:
         super().__init__(f"stopped by {signal.name}")
         self.signal = signal
+
+
+def printable(text: str) -> str:
+    r"""The text in one line that a terminal shows as it is: other characters as `\n`, `\x1b` or `\u202e`.
+
+    A file's name may hold line breaks, codes that a terminal obeys, and bytes that are not UTF-8.
+    """
+    hidden = {c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
+    return "".join(c.encode("unicode_escape").decode() if c in hidden else c for c in text)
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:

@@ -49,12 +49,33 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     part = path.with_name(path.name + ".part")
     with storing(path):
         try:
-            write_flushed(part, content.encode() if isinstance(content, str) else content)
+            write_flushed(part, content.encode(errors="backslashreplace") if isinstance(content, str) else content)
             part.replace(path)
         except OSError:
             discard(part)
             raise
         flush_folder(path.parent)
+
+
+def name_fault(path: Path) -> str | None:
+    """Why no file can be made below a path, whatever the disk; None if nothing speaks against it.
+
+    The path must leave room for the names of a run's files below it.
+    """
+    if str(path).startswith("~"):
+        return "it begins with ~, which the shell did not replace: write the folder out"
+    whole = os.fsencode(path.absolute())
+    if len(whole) > 4096 - 256 or any(len(part) > 255 for part in whole.split(b"/")):
+        return "its name is too long: 255 bytes are the most"
+    return None
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a data set's name `folder:PATH`. Raises UserError where ~ names no user's."""
+    try:
+        return Path(name.removeprefix("folder:")).expanduser()
+    except RuntimeError:
+        raise UserError(f"{name}: there is no such user's folder: write the folder out") from None
 
 
 def flush_folder(folder: Path) -> None:

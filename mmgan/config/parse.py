@@ -5,6 +5,7 @@ Keys are flat: a setting's name is its flag (`--data-root`) and its YAML key (`d
 
 import argparse
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from importlib.resources import files
@@ -83,7 +84,14 @@ def parse_config(
         raise UserError(_plain(str(error), cls)) from None
     except Exception as error:  # jsonargparse reads values as YAML, whose constructors raise all sorts on odd ones
         raise UserError(f"the settings are not valid: {' '.join(str(error).split())}") from error
-    return unflat(cls, namespace.as_dict()), chosen
+    values = namespace.as_dict()
+    for name, value in values.items():
+        if isinstance(value, str) and any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
+            raise UserError(
+                f"--{name.replace('_', '-')} {value} is not valid: it holds control characters or bytes that are not"
+                " UTF-8; rename the file or folder"
+            )
+    return unflat(cls, values), chosen
 
 
 def find_config(name: str) -> Path:

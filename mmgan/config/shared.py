@@ -45,7 +45,10 @@ class RunSettings(SettingsGroup):
         "none", "an Accelerate tracker; its package must be installed"
     )
     stop_deadline: float = setting(
-        25.0, "seconds to save and end after SIGTERM, SIGINT or SIGUSR1; launchers kill a run after 30", above=0
+        25.0,
+        "seconds to save and end after SIGTERM, SIGINT or SIGUSR1; launchers kill a run after 30",
+        above=0,
+        below=1e6,
     )
     skip_non_finite: int = setting(
         0, "steps that may be skipped because a loss or gradient is not finite; 0: the first one ends the run", least=0

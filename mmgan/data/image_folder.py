@@ -10,6 +10,7 @@ from mmgan.data.cache import decoded, header_of
 from mmgan.data.files import Form, Request, in_threads
 from mmgan.data.images import Images, make_images
 from mmgan.errors import UserError
+from mmgan.storage import folder_of
 
 
 def load_folder(name: str, folder: Path, split: str, form: Form) -> Images:
@@ -47,7 +48,7 @@ def folder_sizes(name: str) -> list[tuple[int, int]]:
 
     Empty where `load_folder` refuses the folder.
     """
-    folder = Path(name.removeprefix("folder:")).expanduser()
+    folder = folder_of(name)
     if not folder.is_dir():
         return []
     root = folder / "train" if (folder / "train").is_dir() and (folder / "test").is_dir() else folder

@@ -8,6 +8,7 @@ from mmgan.data.images import Images, make_images
 from mmgan.data.pixels import padded, resized, with_channels
 from mmgan.data.published import TORCHVISION, load_tiny_imagenet, read_digits, read_torchvision
 from mmgan.errors import UserError, did_you_mean
+from mmgan.storage import folder_of
 
 DATASETS = ("digits", *TORCHVISION, "tiny-imagenet", "folder:PATH")
 
@@ -51,7 +52,7 @@ def load_images(
         raise UserError(f"images can have 1 (grey) or 3 (RGB) channels, not {channels}")
     form = Form(image_size, channels, skip_bad_images)
     if name.startswith("folder:"):
-        return load_folder(name, Path(name.removeprefix("folder:")).expanduser(), split, form)
+        return load_folder(name, folder_of(name), split, form)
     splits = ("train", "test", "unlabeled") if name == "stl10" else ("train", "test")
     if split not in splits:
         raise UserError(f'{name} has no split "{split}": choose {" or ".join(splits)}')

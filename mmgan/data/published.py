@@ -113,7 +113,12 @@ def load_tiny_imagenet(root: Path, split: str, form: Form) -> Images:
         annotations = train / "val_annotations.txt"
         if not annotations.is_file():
             raise UserError(f"{name}: there is no file {annotations}, which names the classes of the validation images")
-        rows = [line.split("\t") for line in annotations.read_text().splitlines()]
+        try:
+            rows = [line.split("\t") for line in annotations.read_text("utf-8").splitlines() if line.strip()]
+        except UnicodeDecodeError:
+            raise UserError(f"{annotations} is not a text file: put the original there") from None
+        if short := [row for row in rows if len(row) < 2]:
+            raise UserError(f"{annotations} is damaged: '{short[0][0]}' has no class; put the original there")
         images = {f"images/{row[0]}": row[1] for row in rows}
         for path, label in images.items():
             if label not in classes:

@@ -8,6 +8,8 @@ from typing import Any
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
+from mmgan.errors import printable
+
 
 class Console:
     """A progress bar over steps with losses and images per second, and lines above it, in the main process only."""
@@ -28,7 +30,7 @@ class Console:
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         if self.accelerator.is_main_process:
-            self.bar.write(line, file=sys.stdout)
+            self.bar.write(printable(line), file=sys.stdout)
 
     def show(self, rows: Sequence[dict[str, Any]]) -> None:
         """Move the bar to the last row; show its losses and the images per second since the last call."""

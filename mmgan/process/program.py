@@ -1,15 +1,20 @@
 """What all commands share: user errors in one line, and exit codes."""
 
+import errno
 import functools
 import gc
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmgan.errors import Stopped, StorageFailed, TrainingFailed, UserError
+from mmgan.errors import Stopped, StorageFailed, TrainingFailed, UserError, printable
 from mmgan.process.stopping import EXIT_CODES
+
+IMPOSSIBLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.ENOENT)
+"""Errors of a name that cannot be a file's: bad input. Others are faults of the disk."""
 
 
 def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
@@ -23,6 +28,7 @@ def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
         try:
+            _check_surroundings()
             if argv is None:
                 put_working_folder_first()
             main(sys.argv[1:] if argv is None else argv)
@@ -30,6 +36,11 @@ def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
             return _tell(error, 2)
         except (TrainingFailed, StorageFailed) as error:
             return _tell(error, 1)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+            return _tell(f"{name}: {error.strerror}", 2 if error.errno in IMPOSSIBLE else 1)
         except Stopped as stopped:  # the session has said where it saved
             return EXIT_CODES[stopped.signal]
         except KeyboardInterrupt:
@@ -44,6 +55,15 @@ def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
     return run
 
 
+def _check_surroundings() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UserError(f"the working folder cannot be read ({error.strerror}): change to one that exists") from None
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: names that are not UTF-8 end no program
+
+
 def put_working_folder_first() -> None:
     """Make the working folder first on sys.path, in place of the program's own.
 
@@ -51,15 +71,18 @@ def put_working_folder_first() -> None:
     """
     if sys.flags.safe_path:  # then Python has put nothing there
         return
+    try:
+        here = str(Path.cwd())
+    except OSError:  # the program says so
+        return
     own = str(Path(sys.argv[0]).resolve().parent)
     if sys.path and sys.path[0] in (own, ""):
         sys.path.pop(0)
-    here = str(Path.cwd())
     if sys.path[:1] != [here]:
         sys.path.insert(0, here)
 
 
 def _tell(error: Exception | str, code: int) -> int:
     if os.environ.get("RANK", "0") == "0":  # every process gets the same error; one prints it
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
     return code

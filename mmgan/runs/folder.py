@@ -13,7 +13,7 @@ import yaml
 from mmgan.config.fields import Names
 from mmgan.config.files import read_yaml
 from mmgan.errors import UserError
-from mmgan.storage import flush_folder, storing, write_atomically
+from mmgan.storage import flush_folder, folder_of, name_fault, storing, write_atomically
 
 UNFINISHED = "config.yaml.part"
 """The only file of a run that was killed while it wrote config.yaml."""
@@ -40,6 +40,8 @@ class RunFolder:
         """
         if resume and overwrite:
             raise UserError("--resume and --overwrite exclude each other: go on with the run, or replace it")
+        if fault := name_fault(self.path):
+            raise UserError(f"the run folder {self.path} cannot be made ({fault}): name another with --out")
         holds_run = self.config_file.is_file()
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"the run folder {self.path} is a file: name another with --out")
@@ -192,7 +194,7 @@ class RunFolder:
 
 def default_folder(data: str, arch: str, mix: Names, seed: int) -> Path:
     """The run folder where --out names none: runs/<data>-<arch>-<layers>-seed<seed>; without `arch` if it is empty."""
-    name = Path(data.removeprefix("folder:")).expanduser().absolute().name if data.startswith("folder:") else data
+    name = folder_of(data).absolute().name if data.startswith("folder:") else data
     name = name.replace(":", "-") or "images"  # no colon: PATH-like variables and Windows split there
     return Path("runs") / "-".join([name, *([arch] if arch else []), "+".join(mix.items), f"seed{seed}"])
 

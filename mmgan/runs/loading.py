@@ -1,7 +1,6 @@
 """Reading checkpoints from any source: nothing in them is executed, nothing outside them is read."""
 
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,13 +84,15 @@ def load_optimizer(checkpoint: Path, stem: str, optimizer: torch.optim.Optimizer
         raise UserError(f"{path} is missing: the checkpoint holds nothing to go on training from")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError):
+    except MemoryError:
+        raise
+    except Exception:  # torch and pickle raise all sorts on foreign files
         raise UserError(
             f"{path} is not the state of an optimizer, and was not read further: it is damaged, or holds code"
         ) from None
     try:
         optimizer.load_state_dict(state)
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except Exception as error:  # as above
         raise UserError(f"{path} is of another optimizer: {' '.join(str(error).split())}") from None
 
 

@@ -1,6 +1,5 @@
 """torch-fidelity's other networks as extractors: VGG16 and CLIP, with its resizing and its features."""
 
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,15 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from mmgan.draws import global_stream
-from mmgan.errors import UserError
 from mmgan.scoring.frozen import FrozenExtractor
 from mmgan.scoring.resizing import RESIZINGS, TF1, name_with
-from mmgan.scoring.weights import FLAG, find_hub_weights
+from mmgan.scoring.weights import FLAG, find_hub_weights, reading_weights
 
 VGG16 = "vgg16"
 VGG16_FILE = "vgg16-397923af.pth"
 VGG16_URL = f"https://download.pytorch.org/models/{VGG16_FILE}"
 
 CLIP = "clip-vit-b-32"
-
-UNREADABLE = (RuntimeError, OSError, EOFError, KeyError, TypeError, AttributeError, IndexError, pickle.UnpicklingError)
-"""What a foreign file makes torch and torch-fidelity raise."""
 
 
 def find_vgg16_weights(path: Path | str | None, *, download: bool) -> Path:
@@ -46,13 +41,11 @@ def vgg16_extractor(weights: Path | str, device: torch.device | str = "cpu", *, 
     """
     from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
 
-    try:
+    with reading_weights(f"'{weights}' does not hold VGG16's weights: give {FLAG}, {VGG16_FILE}"):
         # Read as plain tensors first: torch-fidelity itself would run whatever code a pickle holds.
         torch.load(weights, map_location="cpu", weights_only=True)
         with global_stream(0, VGG16):
             network = FeatureExtractorVGG16(VGG16, ["fc2_relu"], str(weights))
-    except UNREADABLE as error:
-        raise UserError(f"'{weights}' does not hold VGG16's weights: give {FLAG}, {VGG16_FILE}") from error
     return _extractor(network, VGG16, "fc2_relu", "ImageNet's mean and deviation", device, resize)
 
 
@@ -64,12 +57,10 @@ def clip_extractor(weights: Path | str, device: torch.device | str = "cpu", *, r
     """
     from torch_fidelity.feature_extractor_clip import FeatureExtractorCLIP
 
-    try:
-        with global_stream(0, CLIP), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*torch.jit")  # the published file's format is deprecated
-            network = FeatureExtractorCLIP(CLIP, ["clip"], str(weights))
-    except UNREADABLE as error:
-        raise UserError(f"'{weights}' is not CLIP's TorchScript archive: give {FLAG}, ViT-B-32.pt") from error
+    refusal = f"'{weights}' is not CLIP's TorchScript archive: give {FLAG}, ViT-B-32.pt"
+    with reading_weights(refusal), global_stream(0, CLIP), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit")  # the published file's format is deprecated
+        network = FeatureExtractorCLIP(CLIP, ["clip"], str(weights))
     return _extractor(network, CLIP, "image embedding", "CLIP's mean and deviation", device, resize)
 
 

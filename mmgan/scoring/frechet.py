@@ -55,6 +55,7 @@ def frechet_distance(fake: Moments, real: Moments) -> float:
     With C1 = L1 L1^T and C2 = L2 L2^T the eigenvalues of C1 C2 are those of the symmetric K^T K, K = L2^T L1, at a
     third of the cost. Where a covariance is singular, torch-fidelity's own function decides: square roots of
     eigenvalues that are zero but for rounding show in the sixth digit or so, and are then at least the same as there.
+    A distance that rounding makes negative is zero.
     """
     if not (fake.rank_deficient or real.rank_deficient):
         L1, L2 = _cholesky(fake.covariance), _cholesky(real.covariance)
@@ -65,11 +66,11 @@ def frechet_distance(fake: Moments, real: Moments) -> float:
             eigenvalues = torch.linalg.eigvalsh(torch.from_numpy(K.T @ K)).numpy()  # (d,); a fifth faster than NumPy's
             diff = fake.mean - real.mean
             traces = np.trace(fake.covariance) + np.trace(real.covariance)
-            return float(diff @ diff + traces - 2 * np.sqrt(eigenvalues.clip(min=0)).sum())
+            return max(0.0, float(diff @ diff + traces - 2 * np.sqrt(eigenvalues.clip(min=0)).sum()))
     from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
 
     first, second = ({"mu": m.mean, "sigma": m.covariance} for m in (fake, real))
-    return float(fid_statistics_to_metric(first, second, verbose=False)[KEY_METRIC_FID])
+    return max(0.0, float(fid_statistics_to_metric(first, second, verbose=False)[KEY_METRIC_FID]))
 
 
 def _cholesky(covariance: Array) -> Array | None:

@@ -1,7 +1,6 @@
 """The FID Inception: torch-fidelity's InceptionV3 with the weights that FID, KID and IS are published for."""
 
 import copy
-import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from mmgan.errors import UserError
 from mmgan.scoring.extractors import Features, finite, state_digest, with_grey_or_rgb
 from mmgan.scoring.resizing import RESIZINGS, TF1, name_with, resize_like_tensorflow1
 from mmgan.scoring.scores import INCEPTION
-from mmgan.scoring.weights import FLAG
+from mmgan.scoring.weights import FLAG, reading_weights
 
 if TYPE_CHECKING:  # torch-fidelity takes three seconds to import: each function that needs it does so
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -158,10 +157,8 @@ def _load(weights: Path) -> "FeatureExtractorInceptionV3":
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     wrong = f"'{weights}' does not hold the FID Inception's weights: give {FLAG}, {WEIGHTS_NAME} as downloaded"
-    try:
+    with reading_weights(wrong):
         # Read as plain tensors first: torch-fidelity itself would run whatever code a pickle holds.
         torch.load(weights, map_location="cpu", weights_only=True)
         with global_stream(0, "inception"):  # its initialisation draws numbers before the weights replace them
             return FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], str(weights))
-    except (RuntimeError, OSError, EOFError, KeyError, TypeError, AttributeError, pickle.UnpicklingError) as error:
-        raise UserError(wrong) from error

@@ -1,5 +1,7 @@
 """Finding an extractor's weights before any work: a file of the user's own, a cache, or a download."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,21 @@ def import_timm() -> Any:
     except ImportError as error:
         raise UserError("this extractor needs timm: pip install 'mmgan[timm]'") from error
     return timm
+
+
+@contextmanager
+def reading_weights(refusal: str) -> Iterator[None]:
+    """Turn whatever a foreign file makes pickle, torch and a network raise into one line.
+
+    Raises:
+        UserError: with the text `refusal`.
+    """
+    try:
+        yield
+    except (UserError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise UserError(refusal) from error
 
 
 def given_weights(path: Path | str) -> Path:

@@ -9,8 +9,9 @@ from typing import Any, Literal, get_type_hints
 from mmgan.config.classifier import ClassifierConfig
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat, parse_config
-from mmgan.errors import UserError, did_you_mean
+from mmgan.errors import UserError, did_you_mean, printable
 from mmgan.runs.folder import RunFolder
+from mmgan.storage import name_fault
 
 Settings = Mapping[str, Any]
 TrainerName = Literal["gan", "classifier"]
@@ -55,8 +56,12 @@ class Sweep:
             )
         if self.baseline is not None and self.baseline not in self.arms:
             raise UserError(f"the baseline '{self.baseline}' is none of the arms {', '.join(self.arms)}")
+        if fault := name_fault(self.folder / max(map(path_name, self.arms), key=len)):
+            raise UserError(f"the folders of the sweep's arms cannot be made in {self.folder} ({fault})")
         names: dict[str, str] = {}
         for arm in self.arms:
+            if arm != printable(arm):
+                raise UserError(f"the arm '{arm}' has control characters in its name: rename it")
             if (other := names.setdefault(path_name(arm), arm)) != arm:
                 raise UserError(f"the arms '{other}' and '{arm}' would share the folder {path_name(arm)}: rename one")
 

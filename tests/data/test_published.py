@@ -271,6 +271,12 @@ def test_tiny_imagenet_annotations_that_do_not_fit_are_refused(tiny: Path):
         annotations.write_text(text.replace("n01", change) if change else text.replace("val_1", "val_9"))
         with pytest.raises(UserError, match=message):
             load_images("tiny-imagenet", tiny, split="test")
+    annotations.write_text(f"\n{text}  \n\n")
+    assert len(load_images("tiny-imagenet", tiny, split="test").pixels) == 3
+    for content, message in ((b"val_0.JPEG\n", "'val_0.JPEG' has no class"), (bytes(range(128, 256)), "is not a text")):
+        annotations.write_bytes(content)
+        with pytest.raises(UserError, match=message):
+            load_images("tiny-imagenet", tiny, split="test")
     annotations.unlink()
     with pytest.raises(UserError, match="there is no file"):
         load_images("tiny-imagenet", tiny, split="test")

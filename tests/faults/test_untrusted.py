@@ -15,8 +15,11 @@ from mmgan.commands import sample
 from mmgan.errors import UserError
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import find_fault, load_network, load_optimizer, read_facts
+from mmgan.scoring import InceptionExtractor
+from mmgan.scoring.fidelity_networks import clip_extractor, vgg16_extractor
 from tests.support.compare import contents
 from tests.support.forks import Job, run_one
+from tests.support.refusals import refused_in_one_line
 from tests.support.small_runs import UNSCORED
 
 pytestmark = pytest.mark.slow(2)
@@ -96,6 +99,29 @@ def test_other_contents_that_a_manifest_vouches_for(tmp_path: Path) -> None:
             load_optimizer(tmp_path, "optimizer", optimizer)
 
 
+MALFORMED = (
+    b"",
+    b"\x80\x02.",
+    b"\x80\x02}.",
+    b"\x80\x02(.",
+    b"\x80\x02h\x05.",
+    b"\x80\x02\x8c\x01\xff.",
+    b"PK\x03\x04",
+)
+"""No pickles: they make the unpickler pop from empty lists, look up what is not there, and decode what is no text."""
+
+
+@pytest.mark.parametrize("content", MALFORMED)
+def test_malformed_pickles(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "optimizer.pt"
+    file.write_bytes(content)
+    optimizer = torch.optim.Adam(torch.nn.Linear(2, 2).parameters())
+    refused_in_one_line(r"optimizer\.pt is not the state", lambda: load_optimizer(tmp_path, "optimizer", optimizer))
+    refused_in_one_line("does not hold the FID Inception's weights", lambda: InceptionExtractor(file))
+    refused_in_one_line("does not hold VGG16's weights", lambda: vgg16_extractor(file))
+    refused_in_one_line("is not CLIP's TorchScript archive", lambda: clip_extractor(file))
+
+
 @pytest.mark.parametrize("name", ["../step-00000001/state.json", "/etc/hostname", "a/b", "..", ""])
 def test_a_manifest_that_names_files_outside(whole: Path, tmp_path: Path, name: str) -> None:
     checkpoint = tmp_path / "step-00000002"
@@ -118,7 +144,9 @@ def test_a_config_with_python_tags(whole: Path, tmp_path: Path, flags: list[str]
     out, mark = tmp_path / "run", tmp_path / "mark"
     shutil.copytree(whole, out)
     config = out / "config.yaml"
-    config.write_text(config.read_text() + f"alpha: !!python/object/apply:os.mkdir ['{mark}']\n")
+    tagged = config.read_text().replace("\nalpha: ", f"\nalpha: !!python/object/apply:os.mkdir ['{mark}'] # ")
+    config.write_text(tagged)
+    assert "python/object" in tagged
     argv = ["--out", str(out), *(flags or ["--config", str(config)])]
     refused = run_one(Job("gan", argv))
     assert refused.code == 2

@@ -52,6 +52,14 @@ def test_is_symmetric_zero_on_itself_and_scales_with_the_square() -> None:
     assert frechet_distance(x3, y3) == pytest.approx(9 * frechet_distance(x, y), rel=1e-5)
 
 
+@pytest.mark.parametrize("rows", [20, 400])  # below and above the number of dimensions
+def test_of_anything_with_itself_is_not_below_zero(rows: int) -> None:
+    for seed in range(20):
+        m = moments(torch.randn(rows, 40, generator=torch.Generator().manual_seed(seed)))
+        assert 0 <= frechet_distance(m, m) < 1e-3
+        assert f"{frechet_distance(m, m):.3f}" == "0.000"
+
+
 @pytest.mark.usefixtures("no_eigenvalues_of_products")
 def test_of_gaussians_that_differ_in_mean_and_scale_alone_is_known() -> None:
     x = features(500, 6, 0)
