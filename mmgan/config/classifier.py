@@ -17,7 +17,12 @@ class ClassifierMixSettings(SettingsGroup):
         "layers to mix at, all equally likely: pixel, 1, 2, ... or a submodule's dotted name; none: baseline",
     )
     alpha: float = setting(2.0, "lam ~ Beta(alpha, alpha)", above=0)
-    lam: Literal["beta", "uniform", "folded-beta"] = setting("beta", "law of lam; uniform: U(0, alpha), alpha <= 1")
+    lam: Literal["beta", "uniform", "folded-beta", "adamix"] = setting(
+        "beta", "law of lam; uniform: U(0, alpha), alpha <= 1; adamix: U(a, a + d), learned for each pair (AdaMix)"
+    )
+    adamix_hidden: bool = setting(
+        False, "let --lam adamix mix at hidden layers, where its authors report that it degrades"
+    )
     per: Literal["batch", "example"] = setting("batch", "one lam a batch, or one a row")
     layer_per: Literal["batch", "example"] = setting("batch", "one layer a batch, or one a row")
     detach: bool = setting(False, "stop the gradient before the mixed layer (the ablation of Section 5.1)")

@@ -27,7 +27,9 @@ class MixPlan:
         layer: the layer's name as the network knows it ("pixel", "1", "h1", "layer2.1", "block2+embed"), or "none".
         left: (M,) int64, rows weighted by lam.
         right: (M,) int64, rows weighted by 1 - lam.
-        lam: (M,) floating point, in [0, 1]. The policies draw it; a value outside extrapolates. It may have a gradient.
+        lam: (M,) floating point, in [0, 1]. The policies draw it; a value outside extrapolates. It may have a gradient:
+            mixed values and labels pass it on at every layer, in every mode, under "linear" and "statistics". A lam
+            that a network chooses is `policy.draw(...).with_interval(low, length)`.
         parts: rows of each part of the batch: (b, b) for real rows stacked on fake rows, (b,) for one batch.
         rule: "linear" (the paper), "statistics" or "cutmix" (`mmgan.mixing.rules`).
         box: (M, 4), the boxes of "cutmix"; None for the other rules.
@@ -167,6 +169,26 @@ class MixPlan:
         if self.rule == "cutmix" and outputs.dim() > 2:
             return self.mix(outputs)  # (M, c, ...)
         return self.mix_labels(outputs)
+
+    def with_interval(self, low: Float[Tensor, " m"], length: Float[Tensor, " m"]) -> "MixPlan":
+        """The plan with lam = low + length * lam: of lam ~ U(0, 1) it makes lam ~ U(low, low + length).
+
+        The draw stays a pure function of (seed, purpose, rank, step) given the interval, and lam has a gradient by both
+        numbers (the reparametrisation of AdaMix, Guo et al., arXiv 1809.02499):
+
+            plan = PermutationPolicy("pixel", alpha=1, lam="uniform", per="example").draw(b, step, seed, rank, device)
+            plan = plan.with_interval(*intervals(x[plan.left], x[plan.right]))
+
+        Args:
+            low, length: (M,) floating point on the plan's device, of any precision; lam is computed in their common
+                one. [low, low + length] within [0, 1] interpolates.
+
+        Raises:
+            UserError: under rule "cutmix", whose boxes are drawn with lam.
+        """
+        if self.rule == "cutmix":
+            raise UserError("the boxes of rule 'cutmix' are drawn with lam and have no gradient: choose rule 'linear'")
+        return replace(self, lam=low + length * self.lam)
 
     def take_left(self, values: Tensor, dim: int = 0) -> Tensor:
         """values[left], of any dtype: (rows, ...) -> (M, ...)."""

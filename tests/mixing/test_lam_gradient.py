@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmgan import Mixed, MixPlan
+from mmgan import Mixed, MixPlan, PermutationPolicy, RealFakePolicy
+from mmgan.errors import UserError
 from mmgan.mixing.verdict import MODES, Mode
 
 LEFT, RIGHT = torch.tensor([0, 3, 1]), torch.tensor([2, 2, 4])
@@ -63,3 +64,42 @@ def test_lam_in_float32_beside_reduced_precision() -> None:
     (got,) = torch.autograd.grad(plan_of("1", lam).mix(x).float().sum(), lam)
     assert got.dtype == torch.float32
     torch.testing.assert_close(got, (x[LEFT].float() - x[RIGHT].float()).sum((1, 2)), rtol=0.02, atol=0.02)
+
+
+UNIFORM: dict[str, Any] = {"alpha": 1.0, "lam": "uniform", "per": "example"}
+
+
+@pytest.mark.parametrize("layer", ["pixel", "1", "2"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_lam_that_a_network_chooses(layer: str, mode: Mode) -> None:
+    """lam = low + length * u, u ~ U(0, 1): gradients by the interval at the input and at hidden layers."""
+    net, x = Mixed(network().double(), layer), torch.randn(6, 2, 5, dtype=torch.float64)
+    policies = {2: RealFakePolicy(layer, **UNIFORM), 1: PermutationPolicy(layer, **UNIFORM)}
+    plan = policies[1].draw(6, 3, 1) if mode == "replace" else policies[2].draw(3, 3, 1)
+    choose = nn.Linear(10, 3).double()
+
+    def run(weight: Tensor, bias: Tensor) -> Tensor:
+        low, length, _ = (x[plan.left].flatten(1) @ weight.T + bias).softmax(1).unbind(1)
+        return net(x, plan=plan.with_interval(low, length), mode=mode)
+
+    assert torch.autograd.gradcheck(run, (choose.weight, choose.bias))
+    assert all(g.any() for g in torch.autograd.grad(run(choose.weight, choose.bias).sum(), [*choose.parameters()]))
+
+
+def test_the_interval_moves_the_draw_and_nothing_else() -> None:
+    policy = PermutationPolicy("1", **UNIFORM)
+    plan = policy.draw(400, 7, 3, 1)
+    low, length = torch.tensor(0.2).expand(400), torch.tensor(0.5).expand(400)
+    moved, again = plan.with_interval(low, length), policy.draw(400, 7, 3, 1).with_interval(low, length)
+    torch.testing.assert_close(moved.lam, 0.2 + 0.5 * plan.lam)
+    assert torch.equal(moved.lam, again.lam)
+    assert 0.2 <= moved.lam.min() < 0.22 < 0.68 < moved.lam.max() <= 0.7
+    for name in ("left", "right", "used"):
+        assert torch.equal(getattr(moved, name), getattr(plan, name))
+    assert torch.equal(plan.with_interval(torch.zeros(400), torch.ones(400)).lam, plan.lam)
+
+
+def test_boxes_have_no_interval() -> None:
+    plan = PermutationPolicy("pixel", rule="cutmix", **UNIFORM).draw(4)
+    with pytest.raises(UserError, match="choose rule 'linear'"):
+        plan.with_interval(torch.zeros(4), torch.ones(4))
