@@ -18,7 +18,9 @@ class ClassifierMixSettings(SettingsGroup):
     )
     alpha: float = setting(2.0, "lam ~ Beta(alpha, alpha)", above=0)
     lam: Literal["beta", "uniform", "folded-beta", "adamix"] = setting(
-        "beta", "law of lam; uniform: U(0, alpha), alpha <= 1; adamix: U(a, a + d), learned for each pair (AdaMix)"
+        "beta",
+        "law of lam; uniform: U(0, alpha), alpha <= 1; adamix: U(a, a + d), learned for each pair (AdaMix), without"
+        " --alpha and --per",
     )
     adamix_hidden: bool = setting(
         False, "let --lam adamix mix at hidden layers, where its authors report that it degrades"
@@ -26,6 +28,28 @@ class ClassifierMixSettings(SettingsGroup):
     per: Literal["batch", "example"] = setting("batch", "one lam a batch, or one a row")
     layer_per: Literal["batch", "example"] = setting("batch", "one layer a batch, or one a row")
     detach: bool = setting(False, "stop the gradient before the mixed layer (the ablation of Section 5.1)")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lam != "adamix":
+            if self.adamix_hidden:
+                raise UserError("--adamix-hidden needs --lam adamix, which it lets mix at hidden layers")
+            return
+        hidden = [name for name in self.mix.items if name not in ("pixel", "none")]
+        if self.mix == "none":
+            raise UserError("--lam adamix mixes the input: choose --mix pixel")
+        if hidden and not self.adamix_hidden:
+            raise UserError(
+                f"--lam adamix mixes the input alone, and --mix names '{hidden[0]}', where its authors report that it"
+                " degrades: choose --mix pixel, or ask for it with --adamix-hidden"
+            )
+        if self.layer_per == "example":
+            raise UserError("--lam adamix draws one layer a batch: choose --layer-per batch")
+
+    @property
+    def is_adamix(self) -> bool:
+        """Whether lam is learned."""
+        return self.lam == "adamix"
 
 
 @dataclass(frozen=True)

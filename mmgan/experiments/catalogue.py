@@ -34,7 +34,7 @@ EXPERIMENTS = {
         "classifiers.error_tables", "Tables 1 to 3: test error and NLL", "2,000 CIFAR-10 images (JPEG), narrow network"
     ),
     "regularizers": Experiment(
-        "classifiers.other_regularizers", "Section 5.1: dropout, cutout, kNN, gradient blocked", "as cifar"
+        "classifiers.other_regularizers", "Section 5.1: dropout, cutout, AdaMix, kNN, gradient blocked", "as cifar"
     ),
     "layers": Experiment("classifiers.layer_sets", "Table 5: the set of eligible layers", "as cifar"),
     "alpha": Experiment("classifiers.alphas", "Table 6: alpha", "as cifar, alpha 1 and 2"),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from mmgan.report.entries import judge_of, metrics_of, plain_text
+from mmgan.report.entries import judge_of, metrics_of
 from mmgan.report.record import Record
 
 WITHOUT_EFFECT = {
@@ -39,7 +39,7 @@ def _setting(record: Record) -> str:
 
 def _line(group: Sequence[Record]) -> str:
     record = group[0]
-    alpha = f", alpha {plain_text(record.config.get('alpha'))}" if record.layers else ""
+    alpha = f", {record.law}" if record.layers else ""
     what = f"{record.config.get('data')}, layers {','.join(record.layers) or 'none'}{alpha}"
     seeds = sorted(int(record.config.get("seed", 0)) for record in group)
     names = ", ".join(str(record.folder.path) for record in group)

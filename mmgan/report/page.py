@@ -4,6 +4,7 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
+from mmgan.report.adamix import intervals
 from mmgan.report.charts import loss_chart, score_chart, validation_chart
 from mmgan.report.curves import smoothing_window
 from mmgan.report.entries import MISSING, plain_text
@@ -33,6 +34,7 @@ def write_report(folder: RunFolder) -> Path:
         _heading(record, title),
         score_section(record, score_chart(record)),
         _losses(record),
+        intervals(record),
         _samples(record),
         _layers(record),
         _commands(record),
@@ -46,7 +48,7 @@ def write_report(folder: RunFolder) -> Path:
 def _mixing(record: Record) -> str:
     if not record.layers:
         return "no mixing (baseline)"
-    return f"layers {','.join(record.layers)}, alpha {plain_text(record.config.get('alpha'))}"
+    return f"layers {','.join(record.layers)}, {record.law}"
 
 
 def _heading(record: Record, title: str) -> Html:
@@ -60,7 +62,7 @@ def _heading(record: Record, title: str) -> Html:
         "run": record.name,
         "data": plain_text(config.get("data")),
         "layers": ", ".join(record.layers) or "none",
-        "alpha": plain_text(config.get("alpha")) if record.layers else MISSING,
+        "alpha": record.law.removeprefix("alpha ") if record.layers else MISSING,
         "seed": plain_text(config.get("seed")),
         "network": plain_text(config.get("arch")),
         "trained": done,

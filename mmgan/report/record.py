@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgan.errors import UserError
-from mmgan.report.entries import metrics_of
+from mmgan.report.entries import metrics_of, plain_text
 from mmgan.runs.folder import RunFolder
 
 
@@ -44,6 +44,11 @@ class Record:
     def layers(self) -> list[str]:
         """The layers at which rows are mixed; none for the baseline."""
         return [name for name in str(self.config.get("mix", "none")).split(",") if name != "none"]
+
+    @property
+    def law(self) -> str:
+        """What decides lam: "AdaMix", where it is learned, or "alpha" and its value."""
+        return "AdaMix" if self.config.get("lam") == "adamix" else f"alpha {plain_text(self.config.get('alpha'))}"
 
     @property
     def step(self) -> int:

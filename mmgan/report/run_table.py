@@ -41,7 +41,7 @@ def _table(records: Sequence[Record], judges: list[str]) -> str:
                 str(record.folder.path),
                 str(config.get("data", MISSING)),
                 ",".join(record.layers) or "none",
-                plain_text(config.get("alpha")) if record.layers else MISSING,
+                record.law.removeprefix("alpha ") if record.layers else MISSING,
                 plain_text(config.get("seed")),
                 f"{record.step:,}",
                 *(m.text(m.value(record.last) if record.last and m in known else None) for m in metrics),

@@ -14,6 +14,8 @@ def mixing(mix: GanMixSettings | ClassifierMixSettings) -> str:
     """The layers that are mixed and the law of lam."""
     if mix.mix == "none":
         return "mixing: none (the baseline)"
+    if mix.lam == "adamix":
+        return f"mixing: layers {mix.mix}, lam learned for each pair (AdaMix)"
     return f"mixing: layers {mix.mix}, lam ~ {mix.lam}, alpha {mix.alpha:g}"
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -12,12 +13,15 @@ from mmgan.config.classifier import AdversarialSettings, ClassifierConfig, Class
 from mmgan.config.parse import flat
 from mmgan.config.shared import DataSettings
 from mmgan.data import Images, draw_images, split_validation
+from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.mixing.policies import PermutationPolicy
+from mmgan.process.accelerator import memory_format
 from mmgan.process.stopping import StopRequests
 from mmgan.runs.data import image_shape, load_split, mixed_network, shared_batches
 from mmgan.runs.folder import default_folder
 from mmgan.runs.session import Session
+from mmgan.supervised.adamix import HIDDEN, AdaMix, IntrusionDiscriminator, PolicyRegionGenerator, WithFeatures
 from mmgan.supervised.loop import Attack, ClassifierParts, make_optimizer, make_policy
 from mmgan.supervised.networks import build_network
 from mmgan.training.average import make_average
@@ -57,8 +61,15 @@ def build(config: ClassifierConfig, stop: StopRequests) -> tuple[Session, Classi
 
     data = read_data(config.data, config.examples, seed, accelerator)
     images, shape = data.training, image_shape(data.training)
-    network = build_network(config.network, classes=len(images.classes), **shape, seed=seed)
-    parts = make_parts(network, config, images, policy, accelerator)
+    network = build_network(
+        config.network,
+        classes=len(images.classes),
+        channels=shape["channels"],
+        image_size=shape["image_size"],
+        seed=seed,
+    )
+    generator = make_generator(config, **shape) if config.mix.is_adamix else None
+    parts = make_parts(network, config, images, policy, accelerator, generator)
     size = shape["image_size"]
     if config.examples.cutout > size or config.examples.crop_padding >= size:
         raise UserError(f"--cutout and --crop-padding must be smaller than the images, which have {size} pixels a side")
@@ -100,13 +111,41 @@ def check_labelled(images: Images) -> Images:
     return images
 
 
+def make_generator(config: ClassifierConfig, *, channels: int, image_size: int) -> PolicyRegionGenerator:
+    """The policy region generator for the configured classifier, initialised by the run's seed."""
+    seed = config.run.seed
+    body = build_network(
+        config.network,
+        classes=HIDDEN,
+        channels=channels,
+        image_size=image_size,
+        seed=seed,
+        purpose="init of the policy",
+    )
+    with global_stream(seed, "init of the policy's last map"):
+        return PolicyRegionGenerator(body)
+
+
 def make_parts(
-    network: nn.Module, config: ClassifierConfig, images: Images, policy: PermutationPolicy, accelerator: Accelerator
+    network: Any,
+    config: ClassifierConfig,
+    images: Images,
+    policy: PermutationPolicy,
+    accelerator: Accelerator,
+    generator: PolicyRegionGenerator | None = None,
 ) -> ClassifierParts:
     """Make any classifier of such images ready for training: mixing, average, optimizer, device.
 
+    Args:
+        network: images in [-1, 1] -> logits.
+        config: the settings.
+        images: of the training split.
+        policy: draws the plans.
+        accelerator: the run's.
+        generator: chooses lam, for AdaMix; None: the policy draws it.
+
     Raises:
-        UserError: if a layer to mix at does not exist, or rows cannot be replaced there.
+        UserError: if a layer to mix at does not exist, rows cannot be replaced there, or AdaMix cannot use the network.
     """
     mix, training = config.mix, config.training
     batches = shared_batches(
@@ -117,16 +156,31 @@ def make_parts(
         flip=config.data.flip,
         crop_padding=config.examples.crop_padding,
     )
-    rows = training.batch_size // accelerator.num_processes
+    rows, classes = training.batch_size // accelerator.num_processes, len(images.classes)
+    if generator is not None:
+        if rows < 2:
+            raise UserError(
+                "--lam adamix mixes half of the images of a process: choose --batch-size 2 or more a process"
+            )
+        network, rows = WithFeatures(network), rows + rows // 2
     mixed = mixed_network(
         network, mix.mix.items, "replace", images, rows, config.device, accelerator, detach=mix.detach
     )
     average = make_average(mixed, training.ema)
+    trained: nn.Module = mixed
+    adamix = None
+    if generator is not None:
+        with global_stream(config.run.seed, "init of the intrusion discriminator"):
+            discriminator = IntrusionDiscriminator(network.linear.in_features, classes)
+        generator.to(memory_format=memory_format(config.device))
+        trained = adamix = AdaMix(mixed, generator, discriminator).to(accelerator.device).train()
     if config.device.compile:
-        mixed.compile(fullgraph=True)
-    prepared, optimizer = accelerator.prepare(mixed, make_optimizer(mixed, training))
+        for module in (mixed, generator):
+            if module is not None:
+                module.compile(fullgraph=True)
+    prepared, optimizer = accelerator.prepare(trained, make_optimizer(trained, training))
     attack = make_attack(config.adversarial)
-    return ClassifierParts(prepared, average, optimizer, batches, policy, len(images.classes), attack)
+    return ClassifierParts(prepared, average, optimizer, batches, policy, classes, attack, adamix)
 
 
 def make_attack(settings: AdversarialSettings) -> Attack | None:

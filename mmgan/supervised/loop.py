@@ -17,6 +17,7 @@ from mmgan.data.cutout import cutout
 from mmgan.draws import global_stream, torch_stream
 from mmgan.losses import CLASSIFIER_LOSSES
 from mmgan.mixing.policies import PermutationPolicy
+from mmgan.supervised.adamix import AdaMix, adamix_step
 from mmgan.training.guard import Guard, RunningStatistics
 from mmgan.training.metrics import Metrics
 from mmgan.training.tasks import LoopContext
@@ -30,14 +31,15 @@ class ClassifierParts:
     """The parts of a training, made by anybody. Training changes the network, the optimizer and `step`.
 
     Attributes:
-        network: a `Mixed` around a network that maps images (n, c, h, w) in [-1, 1] to (n, classes) logits; as
-            `accelerator.prepare` returned it.
+        network: a `Mixed` around a network that maps images (n, c, h, w) in [-1, 1] to (n, classes) logits, or an
+            `AdaMix` around one; as `accelerator.prepare` returned it.
         average: the exponential average of its weights, or None.
         optimizer: prepared.
         batches: the images and labels, by step.
         policy: draws the plans.
         classes: the number of logits.
         attack: makes the adversarial images that the network is trained on; None: it is trained on the images.
+        adamix: the `AdaMix` itself where lam is learned; None: the policy draws it.
         step: the number of steps done.
     """
 
@@ -48,12 +50,13 @@ class ClassifierParts:
     policy: PermutationPolicy
     classes: int
     attack: Attack | None = None
+    adamix: AdaMix | None = None
     step: int = 0
 
     def networks(self) -> Mapping[str, nn.Module]:
         """The networks to save, by the name of their file."""
         average = {} if self.average is None else {"classifier-average": self.average}
-        return {"classifier": self.network} | average
+        return (self.adamix.members() if self.adamix else {"classifier": self.network}) | average
 
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
         """The optimizers to save, by the name of their file."""
@@ -78,7 +81,9 @@ def make_optimizer(network: nn.Module, settings: ClassifierTrainingSettings) -> 
 
 
 def make_policy(mix: ClassifierMixSettings) -> PermutationPolicy:
-    """The policy that draws plans as the settings say."""
+    """The policy that draws plans as the settings say; for AdaMix the pairs, with lam ~ U(0, 1)."""
+    if mix.lam == "adamix":
+        return PermutationPolicy(mix.mix.items, 1.0, "uniform", "example")
     return PermutationPolicy(mix.mix.items, mix.alpha, mix.lam, mix.per, mix.layer_per)
 
 
@@ -102,7 +107,7 @@ def train_classifier(
     settings: ClassifierTrainingSettings,
     context: LoopContext,
     *,
-    validate: Callable[[int], dict[str, float]] | None = None,
+    validate: Callable[[int], dict[str, Any]] | None = None,
     cutout_side: int = 0,
 ) -> None:
     """Train from `parts.step` to `settings.epochs` epochs of `batches.steps_per_epoch` steps each.
@@ -127,6 +132,8 @@ def train_classifier(
     accelerator, seed = context.accelerator, context.seed
     rank, world_size, device = accelerator.process_index, accelerator.num_processes, accelerator.device
     network = accelerator.unwrap_model(parts.network)
+    classifier = network if parts.adamix is None else parts.adamix.network
+    predict = network if parts.adamix is None else parts.adamix.classify
     last = settings.epochs * batches.steps_per_epoch
     guard = Guard("classifier", parts.network, parts.optimizer, accelerator, settings.clip_grad)
     statistics = RunningStatistics([network])
@@ -145,20 +152,24 @@ def train_classifier(
         assert classes_of_x is not None
         x = cutout(x, cutout_side, seed=seed, step=parts.step, rank=rank, world_size=world_size)
         if parts.attack is not None:
-            x = parts.attack(network, x, classes_of_x, generator=torch_stream(seed, "attack", rank, parts.step, device))
+            x = parts.attack(predict, x, classes_of_x, generator=torch_stream(seed, "attack", rank, parts.step, device))
         y = soft_labels(classes_of_x, parts.classes, settings.label_smoothing)  # (b, classes)
 
         # The plans that mix the hidden states mix the labels too.
         plans = policy.draw_groups(len(x), parts.step, seed, rank, device)
-        for plan in plans:
-            y = plan.replace(y)  # (b, classes)
+        noted: dict[str, Tensor] = {}
         with global_stream(seed, "dropout", rank, parts.step):  # dropout and noise draw from the global one
-            logits = parts.network(x, plan=plans)  # (b, classes)
-        loss = loss_of(logits.float(), y)
+            if parts.adamix is not None:
+                loss, noted = adamix_step(parts.network, loss_of, x, y, plans[0], seed, rank, parts.step)
+            else:
+                for plan in plans:
+                    y = plan.replace(y)  # (b, classes)
+                logits = parts.network(x, plan=plans)  # (b, classes)
+                loss = loss_of(logits.float(), y)
         guard.update(loss)
         statistics.restore(guard.skipped > 0)
         if parts.average is not None:
-            parts.average.update_parameters(network)
+            parts.average.update_parameters(classifier)
         parts.step += 1
 
         # Metrics, tasks, and a look whether to stop.
@@ -171,5 +182,5 @@ def train_classifier(
         }
         if validate is not None and parts.step % batches.steps_per_epoch == 0:
             facts |= validate(parts.step)
-        metrics.add(facts, {"loss": loss})
+        metrics.add(facts, {"loss": loss} | noted)
         metrics.finish_step(parts.step, last)

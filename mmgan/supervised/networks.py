@@ -15,9 +15,15 @@ from mmgan.runs.trained import TrainedNetwork, load_trained, read_run_config
 
 
 def build_network(
-    settings: ClassifierNetworkSettings, *, classes: int, channels: int, image_size: int, seed: int
+    settings: ClassifierNetworkSettings,
+    *,
+    classes: int,
+    channels: int,
+    image_size: int,
+    seed: int,
+    purpose: str = "init",
 ) -> nn.Module:
-    """The classifier of images (channels, image_size, image_size), initialised by the seed.
+    """The classifier of images (channels, image_size, image_size), initialised by the seed's stream `purpose`.
 
     Raises:
         UserError: if there is no such network for these images.
@@ -31,7 +37,7 @@ def build_network(
                 " --depth null leaves it out"
             )
         arch, arguments["depth"] = "preactresnet", int(arch.removeprefix("preactresnet"))
-    with global_stream(seed, "init"):
+    with global_stream(seed, purpose):
         return build_classifier(arch, classes, channels, image_size, **arguments)
 
 

@@ -19,6 +19,7 @@ from mmgan.runs.session import Session
 from mmgan.runs.words import opening
 from mmgan.supervised.build import build
 from mmgan.supervised.held_out import held_out_result
+from mmgan.supervised.intervals import judged_intrusions, learned_intervals
 from mmgan.supervised.loop import ClassifierParts, train_classifier
 from mmgan.supervised.summary import entry, summary
 from mmgan.training.average import frozen_copy
@@ -59,6 +60,9 @@ def run_classifier(config: ClassifierConfig, source: str | None, stop: StopReque
     with session:
         train(parts, data.validation, session, config.training, cutout_side=config.examples.cutout)
         scores = test(parts, data.test, session)
+        if parts.adamix is not None:
+            known = parts.adamix, data.validation, session.accelerator, config.run.seed
+            scores["last"]["adamix"] = learned_intervals(*known) | {"judged_real": judged_intrusions(*known)}
     if session.accelerator.is_main_process:
         from mmgan.report import write_report  # here, so that training does not wait for matplotlib
 
@@ -117,14 +121,15 @@ def test(parts: ClassifierParts, images: Images, session: Session) -> dict[str, 
 
 @dataclass
 class Validation:
-    """After each epoch: error and NLL on the validation images, and the best epoch's weights kept."""
+    """After each epoch: error and NLL on the validation images, AdaMix's intervals there, and the best epoch's weights
+    kept."""
 
     parts: ClassifierParts
     images: Images
     session: Session
     best: tuple[float, float] | None = None  # error, then NLL; the earlier epoch wins a tie
 
-    def __call__(self, step: int) -> dict[str, float]:
+    def __call__(self, step: int) -> dict[str, Any]:
         session, epoch = self.session, step // self.parts.batches.steps_per_epoch
         result = held_out_result(classifier(self.parts, session.accelerator), self.images, session.accelerator)
         session.notes = {"epoch": epoch, "validation": asdict(result)}
@@ -136,7 +141,11 @@ class Validation:
             f"epoch {epoch}: validation error {result.error_percent:.2f} %, NLL {result.nll:.4f}"
             + (", the best so far" if chosen else "")
         )
-        return {"val_error_percent": result.error_percent, "val_nll": result.nll}
+        row: dict[str, Any] = {"val_error_percent": result.error_percent, "val_nll": result.nll}
+        if self.parts.adamix is not None:
+            known = self.parts.adamix, self.images, session.accelerator, session.settings.seed
+            row |= {f"val_{name}": value for name, value in learned_intervals(*known).items()}
+        return row
 
     def catch_up(self) -> None:
         """After a resume: read the best epoch so far."""
@@ -153,12 +162,13 @@ def classifier(parts: ClassifierParts, accelerator: Accelerator, checkpoint: Pat
         accelerator: the run's.
         checkpoint: the copy gets its weights; None: the current ones.
     """
-    stem, trained = list(parts.networks().items())[-1]  # the average comes last
-    kept = frozen_copy(accelerator.unwrap_model(trained), accelerator)
+    networks = parts.networks()
+    stem = "classifier" if parts.average is None else "classifier-average"
+    kept = frozen_copy(accelerator.unwrap_model(networks[stem]), accelerator)
     if checkpoint is not None:
         load_network(checkpoint, stem, kept)
     mixed: Any = kept if parts.average is None else kept.module
-    network: nn.Module = mixed.model
+    network: nn.Module = mixed.model if parts.adamix is None else mixed.model.classifier
     return network
 
 

@@ -14,6 +14,7 @@ MANIFOLD = arm("pixel,1,2", 2)
 BLOCKED = "pixel,1,2 alpha 2 blocked"
 DROPOUT = "dropout"
 CUTOUT = "cutout"
+ADAMIX = "AdaMix"
 
 ERROR, NLL = TEST_ERROR.name, TEST_NLL.name
 
@@ -31,6 +32,7 @@ ARMS: Mapping[str, Settings] = {
     BLOCKED: {"mix": "pixel,1,2", "alpha": 2, "detach": True},
     DROPOUT: {"mix": "none", "dropout": 0.2},
     CUTOUT: {"mix": "none", "cutout": 16},
+    ADAMIX: {"mix": "pixel", "lam": "adamix"},
     **{arm(layers, 2): {"mix": layers, "alpha": 2} for layers in SETS},
     **{arm(layers, a): {"mix": layers, "alpha": a} for layers in ("pixel", "pixel,1,2") for a in ALPHAS},
 }

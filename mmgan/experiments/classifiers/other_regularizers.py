@@ -1,10 +1,11 @@
-"""Section 5.1: Manifold Mixup against dropout and cutout, with the gradient blocked, and by nearest neighbours.
+"""Section 5.1: Manifold Mixup against dropout, cutout and AdaMix, with the gradient blocked, and by nearest neighbours.
 
 The paper chose each setting on a validation set. Here there is no search: dropout is 0.2 (in the residual branches),
 and the cutout square has half the image's side.
 """
 
 from mmgan.experiments.classifiers.classifier_arms import (
+    ADAMIX,
     ARMS,
     BASELINE,
     BLOCKED,
@@ -40,6 +41,11 @@ AGAINST_REGULARIZERS = [
     Comparison(ERROR, DROPOUT, BASELINE, "higher", f"5.09 ± 0.09 against 4.96 ± 0.19 ({SECTION}, PreActResNet-50)"),
     Comparison(ERROR, CUTOUT, BASELINE, "lower", f"4.77 ± 0.38 against 4.96 ± 0.19 ({SECTION}, PreActResNet-50)"),
 ]
+AGAINST_ADAMIX = [
+    Comparison(ERROR, MANIFOLD, ADAMIX, "lower", "2.95 ± 0.046 against 3.52, cited from Guo et al. 2018, (Table 1a)"),
+    Comparison(ERROR, ADAMIX, BASELINE, "lower", "3.52, cited from Guo et al. 2018, against 4.83 ± 0.066 (Table 1a)"),
+    Comparison(ERROR, ADAMIX, INPUT, "lower", "3.52, cited from Guo et al. 2018, against 3.82 ± 0.048 (Table 1a)"),
+]
 GRADIENT_BLOCKED = [
     Comparison(ERROR, BLOCKED, MANIFOLD, "higher", f"4.33 against 2.95 ({SECTION}, Table 1a)"),
     Comparison(ERROR, BLOCKED, BASELINE, "lower", f"4.33 against 4.83 ({SECTION}, Table 1a)"),
@@ -69,7 +75,7 @@ def _studies(place: Place) -> list[tuple[Study, list[Comparison]]]:
     if place.quick:
         return [(small_study(place), [NEIGHBOURS[0]])]
     if place.scale == "cpu":
-        return [(small_study(place), AGAINST_REGULARIZERS + GRADIENT_BLOCKED + NEIGHBOURS)]
+        return [(small_study(place), AGAINST_REGULARIZERS + AGAINST_ADAMIX + GRADIENT_BLOCKED + NEIGHBOURS)]
     fifty = paper_study("CIFAR-10, PreActResNet-50, 600 epochs", "cifar10-preactresnet50")
     eighteen = paper_study("CIFAR-10, PreActResNet-18", "cifar10-preactresnet18")
-    return [(fifty, AGAINST_REGULARIZERS), (eighteen, GRADIENT_BLOCKED + NEIGHBOURS)]
+    return [(fifty, AGAINST_REGULARIZERS), (eighteen, AGAINST_ADAMIX + GRADIENT_BLOCKED + NEIGHBOURS)]

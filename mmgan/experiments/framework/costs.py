@@ -50,6 +50,7 @@ def costs() -> list[Cost]:
     cifar, svhn, tiny = 45_000, 68_257, 95_000  # the images that are trained on: 5,000 are held out
     return [
         Cost("cifar", "CIFAR-10, PreActResNet-18", 15, _classifier("preactresnet", 10, cifar, 1200, depth=18)),
+        Cost("cifar", "both CIFARs, PreActResNet-18, AdaMix", 10, _adamix(cifar)),
         Cost("cifar", "CIFAR-10, PreActResNet-34", 15, _classifier("preactresnet", 10, cifar, 1200, depth=34)),
         Cost("cifar", "CIFAR-10, WRN-28-10", 15, _classifier("wideresnet", 10, cifar, 400, depth=28, widen_factor=10)),
         Cost("cifar", "CIFAR-100, all three networks", 15, _three(100, cifar)),
@@ -68,6 +69,11 @@ def _classifier(arch: str, classes: int, images: int, epochs: int, size: int = 3
     with torch.device("meta"):
         network = build_classifier(arch, classes, 3, size, **settings)  # type: ignore[arg-type]
     return 3 * forward_multiply_adds(network.eval(), 1, 3, size, size) * images * epochs
+
+
+def _adamix(images: int) -> float:
+    """Half a batch of mixed rows next to the whole one, and half a batch through the generator, which is as large."""
+    return 2 * _classifier("preactresnet", 100, images, 1200, depth=18)
 
 
 def _three(classes: int, images: int) -> float:
