@@ -201,11 +201,11 @@ def adamix_losses(loss_of: Loss, out: Outputs, pairs: MixPlan, y: Float[Tensor, 
         loss_of: of logits and soft labels, the classifier's.
         out: what the networks said.
         pairs: by which they were called.
-        y: the labels of the b real rows. Those of the mixed rows have the gradient of lam, as the rows have.
+        y: the labels of the b real rows. The mixed ones are constants: lam has its gradient by the images alone.
     """
     b, m = len(y), len(pairs)
     logits, judged = _full(out.logits), _full(out.judged)
-    labels = pairs.with_interval(out.low, out.length).mix(torch.cat([y, y[:m]]))  # (m, classes)
+    labels = pairs.with_interval(out.low.detach(), out.length.detach()).mix(torch.cat([y, y[:m]]))  # (m, classes)
     truth = torch.full((b + m,), REAL, device=y.device)
     truth[b:] = MIXED
     return AdaMixLosses(loss_of(logits[:b], y), loss_of(logits[b:], labels), F.cross_entropy(judged, truth))
