@@ -12,9 +12,11 @@ The text leaves some choices open. These are as in the released code (SITE5039/A
 * It sees the mean of both images, each pixel weighted by a truncated normal number.
 * The discriminator shares the classifier's features, below two linear maps.
 * Half of a batch is mixed. One SGD trains all networks.
+* lam has its gradient by the mixed image and not by the mixed label: TensorFlow's cross-entropy of that time does not
+  differentiate its labels. With the labels' gradient it pays to mix nothing, and the interval shrinks to lam = 0.
 
-The released code averages the classifier's two losses and takes half of the batch as real rows. Here, as in the text,
-the three losses are summed, and all rows of the batch are real rows.
+The released code averages the classifier's two losses and takes half of the batch as real rows. Here the three losses
+are summed, as in the text, and all rows of the batch are real rows.
 """
 
 from collections.abc import Callable
