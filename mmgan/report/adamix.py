@@ -21,8 +21,8 @@ def intervals(record: Record) -> Html:
     parts = [figure(picture(_chart(record, rows), "image/png", "intervals by epoch", "chart"), caption)]
     by_pair = rows[-1].get("val_by_pair")
     if by_pair is not None and len(by_pair["a"]) <= LARGEST:
-        lines = "Lines: the class that lam weighs. Columns: the other one."
-        parts += [_by_pair(by_pair), note(f"Mean a and a + d after epoch {rows[-1]['epoch']}. {lines}")]
+        how = "Lines: the class that lam weighs. Columns: the other one."
+        parts += [_by_pair(by_pair), note(f"Mean a and a + d after epoch {rows[-1]['epoch']}. {how}")]
     if record.last and "adamix" in record.last:
         judged = record.last["adamix"]["judged_real"]
         named = {"the images": "real", "AdaMix's mixes": "adamix", "uniform mixes of the same pairs": "uniform"}
