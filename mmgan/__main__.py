@@ -24,6 +24,7 @@ COMMANDS = {
     "inspect": Command(
         "mmgan.commands.inspect", "the modules of a network at which rows can be mixed, and why not others"
     ),
+    "diagnose": Command("mmgan.commands.diagnose", "what training did to a run's discriminator, overfitting among it"),
     "sample": Command("mmgan.commands.sample", "images from a run's generator, as PNG files or a grid"),
     "evaluate": Command("mmgan.commands.evaluate", "every measure of the paper on a trained classifier"),
     "reproduce": Command("mmgan.commands.reproduce", "the paper's tables and figures, each at one command"),

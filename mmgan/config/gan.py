@@ -243,6 +243,22 @@ class GanScoreSettings(SettingsGroup):
 
 
 @dataclass(frozen=True)
+class GanDiagnosisSettings(SettingsGroup):
+    """What training does to the discriminator (docs/diagnosis.md)"""
+
+    diagnose_every: int = setting(
+        0, "generator steps between diagnoses of D; the last step is diagnosed too; 0: none", least=0
+    )
+    holdout: float = setting(
+        0.0,
+        "share of the training images that is set aside, drawn by the seed before --max-images; with it a diagnosis"
+        " tells how far D overfits",
+        least=0,
+        below=1,
+    )
+
+
+@dataclass(frozen=True)
 class GanConfig:
     """All settings of the GAN trainer, in the order of `--help`."""
 
@@ -258,6 +274,7 @@ class GanConfig:
     training: GanTrainingSettings = field(default_factory=GanTrainingSettings)
     regularizers: GanRegularizerSettings = field(default_factory=GanRegularizerSettings)
     score: GanScoreSettings = field(default_factory=GanScoreSettings)
+    diagnosis: GanDiagnosisSettings = field(default_factory=GanDiagnosisSettings)
     run: RunSettings = field(default_factory=RunSettings)
     device: DeviceSettings = field(default_factory=DeviceSettings)
 

@@ -80,6 +80,21 @@ def split_validation(images: Images, count: int, seed: int) -> tuple[Images, Ima
     return _subset(images, ~held_out, images.split), _subset(images, held_out, "validation")
 
 
+def hold_out(images: Images, share: float, seed: int) -> tuple[Images, Images]:
+    """Set a share of the images aside by `seed`: (the rest, the held-out images), drawn as in `split_validation`.
+
+    Raises UserError where either part would be empty.
+    """
+    count = round(share * len(images))
+    if not 0 < count < len(images):
+        raise UserError(
+            f"--holdout {share:g} of {len(images)} images of {images.name} ({images.split}) sets {count} aside and"
+            f" leaves {len(images) - count} to train on: choose a share that leaves at least one of each"
+        )
+    held_out = _drawn(images, count, seed, "holdout")
+    return _subset(images, ~held_out, images.split), _subset(images, held_out, "held-out")
+
+
 def draw_images(images: Images, count: int, seed: int) -> Images:
     """Draw `count` of the images by `seed`, in the original order; stratified as in `split_validation`.
 

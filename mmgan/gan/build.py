@@ -9,8 +9,9 @@ from torch import nn
 
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat
-from mmgan.data import Images, draw_balanced
+from mmgan.data import Images, draw_balanced, hold_out
 from mmgan.errors import UserError
+from mmgan.gan.diagnoser import Diagnoser
 from mmgan.gan.first_call import share_weights, try_discriminator, try_generator
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy
 from mmgan.gan.networks import build_networks
@@ -28,7 +29,7 @@ from mmgan.training.average import make_average
 
 def build(
     config: GanConfig, stop: StopRequests, own: OwnNetworks
-) -> tuple[Session, GanParts, Images, GanScorer | None]:
+) -> tuple[Session, GanParts, Images, GanScorer | None, Diagnoser | None]:
     """Build all parts of a run. Building them is the check of the settings; nothing is written.
 
     Args:
@@ -37,8 +38,8 @@ def build(
         own: the networks that are the user's; they get the lines that their first call has for the user.
 
     Returns:
-        The run's folder and processes, the parts of the training, the training images, and the scorer of the generator
-        (not yet prepared; None: there are no scores).
+        The run's folder and processes, the parts of the training, the training images, the scorer of the generator
+        (not yet prepared; None: there are no scores), and what diagnoses the discriminator (None: nothing does).
 
     Raises:
         UserError: for settings that do not go together, a folder that does not fit, data or weights that are absent.
@@ -51,8 +52,7 @@ def build(
     weights = find_weights(score, data) if score.score_every else None
 
     split = load_split(data, "train", accelerator)
-    count = config.examples.max_images
-    images = split if count is None else draw_balanced(split, count, seed)
+    images, held_out = training_images(config, split)
     networks = build_networks(config.networks, **image_shape(images), seed=seed, own=own)
     if own:
         try_own(own, *networks, config, images, accelerator)
@@ -62,7 +62,19 @@ def build(
         real = split if score.real_split == split.split else load_split(data, score.real_split, accelerator)
         averaged = config.training.ema > 0
         scorer = GanScorer(score, real, weights, data.data_root, parts.latent_dim, seed, averaged, accelerator, stop)
-    return session, parts, images, scorer
+    diagnoser = Diagnoser.of(config, images, held_out, accelerator.device) if config.diagnosis.diagnose_every else None
+    return session, parts, images, scorer, diagnoser
+
+
+def training_images(config: GanConfig, split: Images) -> tuple[Images, Images | None]:
+    """The images that a run trains on, and those that it sets aside; None: it sets none aside.
+
+    Raises:
+        UserError: if there are fewer than the settings ask for.
+    """
+    share, count, seed = config.diagnosis.holdout, config.examples.max_images, config.run.seed
+    rest, held_out = hold_out(split, share, seed) if share else (split, None)
+    return rest if count is None else draw_balanced(rest, count, seed), held_out
 
 
 def try_own(

@@ -1,8 +1,8 @@
 """The networks of a GAN, built from its settings or loaded from a run's checkpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -12,6 +12,7 @@ from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.gan.own import OwnNetwork, OwnNetworks
 from mmgan.generators import build_generator
+from mmgan.networks.pick import Pick
 from mmgan.runs.facts import code_changes
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.trained import TrainedNetwork, load_trained, read_run_config
@@ -54,16 +55,45 @@ def load_generator(folder: RunFolder, which: str, own: OwnNetwork | None = None)
     Raises:
         UserError: if there is no such checkpoint, it is damaged, or the run has another generator.
     """
+    return _load(folder, which, "generator", own, read_run_config(folder, GanConfig).training.ema)
+
+
+def load_both(
+    folder: RunFolder, which: str, own: OwnNetworks | None = None
+) -> tuple[TrainedNetwork, TrainedNetwork, Callable[[Any], Any] | None]:
+    """Load the generator itself, not its average, and the discriminator, as they played against each other.
+
+    Args:
+        folder: the run's.
+        which: as for `load_generator`.
+        own: the networks of the user's own that the run was trained with.
+
+    Returns:
+        The two, and what takes the logits from what the discriminator returns; None: they are what it returns.
+
+    Raises:
+        UserError: as `load_generator`.
+    """
+    own = own or OwnNetworks()
+    generator = _load(folder, which, "generator", own.generator, 0.0)
+    discriminator = _load(folder, which, "discriminator", own.discriminator, 0.0)
+    pick = read_run_config(folder, GanConfig).own.pick
+    return generator, discriminator, None if pick is None else Pick(pick)
+
+
+def _load(
+    folder: RunFolder, which: str, role: Literal["generator", "discriminator"], own: OwnNetwork | None, ema: float
+) -> TrainedNetwork:
     config = read_run_config(folder, GanConfig)
-    named = config.own.generator
+    named = getattr(config.own, role)
     if named is not None and own is None:
         raise UserError(
-            f"{folder.path} has a generator of your own, {named}, and mmgan runs no code that a run names: name it"
-            f" again, as in --generator {named} (in Python generator=...)"
+            f"{folder.path} has a {role} of your own, {named}, and mmgan runs no code that a run names: name it"
+            f" again, as in --{role} {named} (in Python {role}=...)"
         )
     if named is None and own is not None:
-        raise UserError(f"{folder.path} has mmgan's own generator: leave {own.place} out")
-    arguments = config.own.generator_args
+        raise UserError(f"{folder.path} has mmgan's own {role}: leave {own.place} out")
+    arguments = getattr(config.own, f"{role}_args")
     if own is not None and arguments is not None and not own.arguments:
         own = replace(own, arguments=arguments.values)
 
@@ -71,8 +101,8 @@ def load_generator(folder: RunFolder, which: str, own: OwnNetwork | None = None)
         shape = {name: facts[name] for name in ("channels", "image_size")}
         if own is not None:
             return own.build(shape | {"latent_dim": config.networks.latent_dim})
-        return build_networks(config.networks, **shape, seed=0)[0]
+        return build_networks(config.networks, **shape, seed=0)[role == "discriminator"]
 
-    trained = load_trained(folder, which, "generator", build, config.training.ema, config.device)
-    code = {} if own is None else own.code("generator")
+    trained = load_trained(folder, which, role, build, ema, config.device)
+    code = {} if own is None else own.code(role)
     return replace(trained, notes=code_changes(trained.facts, code))

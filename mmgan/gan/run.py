@@ -9,6 +9,7 @@ from mmgan.config.gan import GanConfig, GanMixSettings, GanScoreSettings, GanTra
 from mmgan.config.presets import preset_line
 from mmgan.gan.build import build
 from mmgan.gan.choices import choose_settings
+from mmgan.gan.diagnosing import Diagnosing
 from mmgan.gan.loop import GanParts, train_gan
 from mmgan.gan.own import find_own
 from mmgan.gan.regularization import in_words
@@ -47,7 +48,7 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
     if own:
         # Code that was written for NCHW may call `view` on what NHWC cannot give; its author decides on the layout.
         config = replace(config, device=replace(config.device, channels_last=False))
-    session, parts, images, scorer = build(config, stop, own)
+    session, parts, images, scorer, diagnoser = build(config, stop, own)
     if session.stops_here():
         return
     if scorer is not None:
@@ -66,7 +67,9 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
         ],
         code=own.code(),
     )
-    train(parts, scorer, session, config.mix, config.training, config.score)
+    every = config.diagnosis.diagnose_every
+    diagnosing = Diagnosing(diagnoser, parts, session, every) if diagnoser is not None else None
+    train(parts, scorer, session, config.mix, config.training, config.score, diagnosing)
     if session.accelerator.is_main_process:
         from mmgan.report import write_report  # here, so that training does not wait for matplotlib
 
@@ -81,8 +84,9 @@ def train(
     mix: GanMixSettings,
     training: GanTrainingSettings,
     score: GanScoreSettings,
+    diagnosing: Diagnosing | None = None,
 ) -> None:
-    """Train any parts in a session that has begun, with checkpoints, sample grids and scores.
+    """Train any parts in a session that has begun, with checkpoints, sample grids, scores and diagnoses.
 
     Args:
         parts: the networks, their optimizers and data.
@@ -91,6 +95,7 @@ def train(
         mix: when rows are mixed, and how they count in the loss.
         training: the loss, the number and size of the steps.
         score: how often samples and scores are made.
+        diagnosing: diagnoses the discriminator; None: nothing does.
 
     Raises:
         TrainingFailed: if a loss or gradient is not finite.
@@ -101,8 +106,11 @@ def train(
     with session:
         if session.settings.resume:
             judge.catch_up(scoring)
-        sampling = Task(judge.sample, score.sample_every)
-        train_gan(parts, mix, training, session.context(sampling, session.checkpoints(), scoring))
+        tasks = [Task(judge.sample, score.sample_every), session.checkpoints(), scoring]
+        if diagnosing is not None:
+            diagnosing.forget_later()
+            tasks.insert(0, diagnosing.task())
+        train_gan(parts, mix, training, session.context(*tasks))
 
 
 @dataclass

@@ -60,13 +60,30 @@ OF_ANY_EXTRACTOR = {
 }
 """Name and key, on the features of another extractor, of the scores that are named after Inception."""
 
+OF_DIAGNOSIS = {
+    "overfitting": "overfitting r of D",
+    "relative_deviation": "deviation of D from the line, layer {}",
+    "calibration_error": "calibration error of sigmoid(D), layer {}",
+}
+"""Key and name, with the layer, of a diagnosis's numbers that have a direction."""
+
 METRICS = (IS, FID, KID, FD_INFINITE, PRECISION, RECALL, DENSITY, COVERAGE, MMD, TEST_ERROR, TEST_NLL)
 
 
 def metrics_of(entry: Mapping[str, Any]) -> list[Metric]:
     """The metrics in an entry, including those that could not be computed, named after the entry's extractor."""
     known = [metric for metric in METRICS if stored_key(metric.key, entry) in entry.get(metric.group, {})]
-    return [replace(metric, name=_name(metric, entry)) for metric in known]
+    return [*(replace(metric, name=_name(metric, entry)) for metric in known), *_of_diagnosis(entry)]
+
+
+def _of_diagnosis(entry: Mapping[str, Any]) -> list[Metric]:
+    """The metrics of a diagnosis that stands with an entry."""
+    found = []
+    for key in entry.get("diagnosis", {}):
+        kind, _, layer = key.partition(":")
+        if kind in OF_DIAGNOSIS:
+            found.append(Metric(OF_DIAGNOSIS[kind].format(layer), "diagnosis", key, 3, "↓"))
+    return found
 
 
 def stored_key(key: str | None, entry: Mapping[str, Any]) -> str | None:
@@ -92,6 +109,11 @@ def is_generated(entry: Mapping[str, Any]) -> bool:
     return "extractor" in entry
 
 
+def is_diagnosis(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry holds a diagnosis alone, of a run without scores."""
+    return "diagnosis" in entry and not is_generated(entry)
+
+
 def extractor_text(entry: Mapping[str, Any]) -> str:
     """The extractor and the first digits of its weights' digest."""
     extractor = entry["extractor"]
@@ -115,6 +137,10 @@ def real_text(entry: Mapping[str, Any]) -> str:
 def judge_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What two entries must have in common before their values may be averaged, by readable name."""
     common = {"step": entry.get("step"), "changes under way": "; ".join(entry.get("changed", [])) or "none"}
+    if "diagnosis" in entry:
+        common["held-out images of the diagnosis"] = entry["held_out"]
+    if is_diagnosis(entry):
+        return common
     if not is_generated(entry):
         return {"test images": real_text(entry), "digest of the test images": entry["data"]["digest"]} | common
     extractor, real = entry["extractor"], entry["real"]
@@ -132,6 +158,8 @@ def judge_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def judge_text(entry: Mapping[str, Any]) -> str:
     """The judge in one line."""
+    if is_diagnosis(entry):
+        return f"the diagnosis at step {entry['step']:,}"
     if not is_generated(entry):
         return f"{real_text(entry)} after epoch {entry['epoch']}"
     step = f" at step {entry['step']:,}" if entry.get("step") is not None else ""

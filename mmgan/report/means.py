@@ -12,7 +12,7 @@ from mmgan.report.record import Record
 WITHOUT_EFFECT = {
     *("seed", "out", "resume", "overwrite", "dry_run", "data_root", "download", "tracker", "log_every"),
     *("allow_changed", "stop_deadline"),
-    *("checkpoint_every", "keep_checkpoints", "sample_every", "score_every"),
+    *("checkpoint_every", "keep_checkpoints", "sample_every", "score_every", "diagnose_every"),
 }
 """Settings that may differ between runs that are averaged."""
 

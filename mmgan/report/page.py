@@ -7,6 +7,7 @@ from pathlib import Path
 from mmgan.report.adamix import intervals
 from mmgan.report.charts import loss_chart, score_chart, validation_chart
 from mmgan.report.curves import smoothing_window
+from mmgan.report.diagnosis import diagnosis_section
 from mmgan.report.entries import MISSING, plain_text
 from mmgan.report.grids import STRIP, evenly_spaced, small_grid, whole_grid
 from mmgan.report.markup import Html, definitions, document, figure, note, picture, section, table, tag
@@ -35,6 +36,7 @@ def write_report(folder: RunFolder) -> Path:
         score_section(record, score_chart(record)),
         _losses(record),
         intervals(record),
+        diagnosis_section(record.diagnoses, record.step_unit),
         _samples(record),
         _layers(record),
         _commands(record),

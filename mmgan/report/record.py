@@ -18,6 +18,7 @@ class Record:
     config: Mapping[str, Any]  # the flat settings of config.yaml
     metrics: list[dict[str, Any]]  # the rows of metrics.jsonl, oldest first
     scores: Mapping[str, Any]  # the content of scores.json, or empty
+    diagnoses: list[dict[str, Any]]  # the entries of diagnosis.json, oldest first
     grids: dict[int, Path]  # sample grids by step, oldest first
 
     @property
@@ -83,4 +84,4 @@ def read_record(folder: RunFolder) -> Record:
             raise UserError(
                 f"{folder.scores_file} holds no scores that this version of mmgan knows: score the run again"
             )
-    return Record(folder, config, metrics, scores, grids)
+    return Record(folder, config, metrics, scores, folder.read_diagnoses(), grids)

@@ -32,12 +32,12 @@ def versions() -> dict[str, str]:
 
 
 IRRELEVANT = (
-    *("data_root", "download", "score_every", "sample_every", "extractor_weights"),
+    *("data_root", "download", "score_every", "sample_every", "diagnose_every", "extractor_weights"),
     *("generator", "discriminator"),
 )
-"""Settings that may change: the place of the data or of the user's own networks, and how often a run is scored. The
-digests of the data and of the networks' code are compared instead, and each score is saved with the digest of its
-extractor's weights."""
+"""Settings that may change: the place of the data or of the user's own networks, and how often a run is scored or
+diagnosed. The digests of the data and of the networks' code are compared instead, and each score is saved with the
+digest of its extractor's weights."""
 
 NAMES = {
     "data_digest": "the data's digest",

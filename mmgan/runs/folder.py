@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,18 @@ UNFINISHED = "config.yaml.part"
 
 
 class RunFolder:
-    """runs/<name>/ with config.yaml, metrics.jsonl, samples/, checkpoints/, scores.json, report.html."""
+    """runs/<name>/ with config.yaml, metrics.jsonl, samples/, checkpoints/, scores.json, report.html; where the
+    discriminator was diagnosed, also diagnosis.json and diagnoses/."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.config_file = self.path / "config.yaml"
         self.metrics_file = self.path / "metrics.jsonl"
         self.scores_file = self.path / "scores.json"
+        self.diagnosis_file = self.path / "diagnosis.json"
         self.report_file = self.path / "report.html"
         self.samples = self.path / "samples"
+        self.diagnoses = self.path / "diagnoses"
         self.checkpoints = self.path / "checkpoints"
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
@@ -181,15 +184,51 @@ class RunFolder:
         Raises:
             UserError: if it is damaged.
         """
-        if not self.scores_file.is_file():
-            return {}
-        try:
-            values = json.loads(self.scores_file.read_bytes())
-        except ValueError as error:
-            raise UserError(f"{self.scores_file} is damaged ({error}): put it back, or remove it") from None
-        if not isinstance(values, dict):
-            raise UserError(f"{self.scores_file} is damaged (it holds no object): put it back, or remove it")
-        return values
+        return _read_object(self.scores_file)
+
+    def note_diagnosis(self, entry: Mapping[str, Any], picture: bytes) -> Path:
+        """Put a diagnosis into diagnosis.json, in place of an earlier one of its step, and its picture into diagnoses/.
+
+        Returns:
+            The picture's path.
+
+        Raises:
+            StorageFailed: if one cannot be written.
+            UserError: if diagnosis.json is damaged.
+        """
+        path = self.diagnoses / f"step-{entry['step']:08d}.png"
+        others = [other for other in self.read_diagnoses() if other["step"] != entry["step"]]
+        with storing(path):
+            self.diagnoses.mkdir(exist_ok=True)
+        write_atomically(path, picture)
+        self._write_diagnoses(sorted([*others, entry], key=lambda one: int(one["step"])))
+        return path
+
+    def cut_diagnoses(self, step: int) -> None:
+        """Drop the diagnoses after `step`, which a resumed run makes again.
+
+        Raises:
+            StorageFailed: if diagnosis.json cannot be written.
+            UserError: if it is damaged.
+        """
+        diagnoses = self.read_diagnoses()
+        kept = [entry for entry in diagnoses if entry["step"] <= step]
+        if len(kept) < len(diagnoses):
+            self._write_diagnoses(kept)
+
+    def read_diagnoses(self) -> list[dict[str, Any]]:
+        """The diagnoses in diagnosis.json, oldest first; none if there is no such file.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        history = _read_object(self.diagnosis_file).get("history", [])
+        if not all(isinstance(entry, dict) and isinstance(entry.get("step"), int) for entry in history):
+            raise UserError(f"{self.diagnosis_file} is damaged (it holds no diagnoses): put it back, or remove it")
+        return list(history)
+
+    def _write_diagnoses(self, history: Sequence[Mapping[str, Any]]) -> None:
+        write_atomically(self.diagnosis_file, json.dumps({"history": history}, indent=2, allow_nan=False) + "\n")
 
 
 def default_folder(data: str, arch: str, mix: Names, seed: int) -> Path:
@@ -197,6 +236,19 @@ def default_folder(data: str, arch: str, mix: Names, seed: int) -> Path:
     name = folder_of(data).absolute().name if data.startswith("folder:") else data
     name = name.replace(":", "-") or "images"  # no colon: PATH-like variables and Windows split there
     return Path("runs") / "-".join([name, *([arch] if arch else []), "+".join(mix.items), f"seed{seed}"])
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty if there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): put it back, or remove it") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is damaged (it holds no object): put it back, or remove it")
+    return values
 
 
 def _row(line: bytes) -> dict[str, Any] | None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmgan.analysis.seeds import PairedDifference, paired_difference
+from mmgan.report.diagnosis import main_numbers
 from mmgan.report.entries import Metric, judge_text, metrics_of
 from mmgan.report.means import judged_differently
+from mmgan.runs.folder import RunFolder
 from mmgan.sweeps.running import SweepResult
 
 Entry = Mapping[str, Any]
@@ -79,11 +81,11 @@ def _entries_of(result: SweepResult, arm: str, notes: list[str]) -> dict[int, En
     for ended in result.runs:
         if ended.run.arm != arm:
             continue
-        last = ended.run.folder.read_scores().get("last") if ended.state == "done" else None
+        last = _last_entry(ended.run.folder) if ended.state == "done" else None
         if ended.state == "failed":
             notes.append(f"{ended.run.name} is left out: it failed ({ended.why})")
         elif last is None:
-            notes.append(f"{ended.run.name} is left out: it was not scored")
+            notes.append(f"{ended.run.name} is left out: it was neither scored nor diagnosed")
         elif last.get("reason"):
             notes.append(f"{ended.run.name} is left out: it has no scores ({last['reason']})")
         else:
@@ -93,6 +95,17 @@ def _entries_of(result: SweepResult, arm: str, notes: list[str]) -> dict[int, En
         notes.append(f"{arm} has no mean: {fault}")
         return {}
     return found
+
+
+def _last_entry(folder: RunFolder) -> Entry | None:
+    """The run's last scores, with its last diagnosis where that is of the same step; or one of them alone."""
+    scores: Entry | None = folder.read_scores().get("last")
+    diagnoses = folder.read_diagnoses()
+    if not diagnoses or (scores is not None and scores.get("step") != diagnoses[-1]["step"]):
+        return scores
+    last = diagnoses[-1]
+    found = {"diagnosis": main_numbers(last), "held_out": last["held_out"]}
+    return dict(scores or {"step": last["step"]}) | found
 
 
 def _values_of(arm: str, metric: Metric, entries: Mapping[int, Entry], notes: list[str]) -> dict[int, float]:

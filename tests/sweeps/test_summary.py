@@ -128,7 +128,7 @@ def test_seeds_that_are_missing_are_left_out_and_said(tmp_path: Path) -> None:
     for said in [
         "baseline, seed 1 is left out: it failed (exit code 1: out of memory)",
         "mix=pixel, seed 3 is left out: it has no scores (the generator yields values that are not finite)",
-        "mix=1,2,pixel, seed 0 is left out: it was not scored",
+        "mix=1,2,pixel, seed 0 is left out: it was neither scored nor diagnosed",
         "mix=1,2,pixel, seed 2 is left out: it failed",
         "mix=1,2,pixel has fewer than two seeds in common with the baseline: no interval",
     ]:

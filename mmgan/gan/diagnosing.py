@@ -1,0 +1,48 @@
+"""The diagnoses of a run under way."""
+
+from dataclasses import dataclass
+
+from mmgan.gan.diagnoser import Diagnoser
+from mmgan.gan.loop import GanParts
+from mmgan.process.accelerator import on_main
+from mmgan.runs.session import Session
+from mmgan.training.average import frozen_copy
+from mmgan.training.tasks import Task
+
+
+@dataclass
+class Diagnosing:
+    """Diagnoses the discriminator every `every` generator steps, on copies of the networks."""
+
+    diagnoser: Diagnoser
+    parts: GanParts
+    session: Session
+    every: int
+
+    def task(self) -> Task:
+        """To be done before the checkpoint of a step is kept: a run that resumes from it has its diagnosis."""
+        return Task(self.diagnose, self.every)
+
+    def forget_later(self) -> None:
+        """After a resume: forget the diagnoses of later steps."""
+        on_main(self.session.accelerator, lambda: self.session.folder.cut_diagnoses(self.parts.step))
+
+    def diagnose(self, step: int) -> None:
+        """Diagnose, and note it in diagnosis.json and diagnoses/.
+
+        Raises:
+            StorageFailed: on all processes, if a file cannot be written.
+        """
+        from mmgan.report.diagnosis import diagnosis_line, diagnosis_picture
+
+        session, accelerator = self.session, self.session.accelerator
+        # D plays against the generator itself, not against its average.
+        generator = frozen_copy(accelerator.unwrap_model(self.parts.generator), accelerator)
+        discriminator = frozen_copy(accelerator.unwrap_model(self.parts.discriminator).model, accelerator)
+
+        def note() -> str:
+            entry = self.diagnoser.entry(generator, discriminator, step)
+            session.folder.note_diagnosis(entry, diagnosis_picture(entry))
+            return diagnosis_line(entry)
+
+        session.say(f"step {step}: {on_main(accelerator, note)}")
