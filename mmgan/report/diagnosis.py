@@ -72,8 +72,8 @@ def diagnosis_section(diagnoses: Sequence[Diagnosis], step_unit: str) -> Html:
     counts = ", ".join(f"{last['images'][key]:,} {name}" for key, name in _kinds(last).items())
     caption = (
         f"On {counts}{_source(last)}, and {last['pairs']:,} pairs of a training image and a fake. Boxes: quartiles;"
-        " whiskers: 5 % and 95 %. r = (E D(train) - E D(held-out)) / (E D(train) - E D(fake)): 0 for no overfitting, 1 where held-out"
-        " images look like fakes."
+        " whiskers: 5 % and 95 %. r = (E D(train) - E D(held-out)) / (E D(train) - E D(fake)): 0 for no overfitting, 1"
+        " where held-out images look like fakes."
     )
     parts = [figure(picture(diagnosis_picture(last), "image/png", "diagnosis of the discriminator", "chart"), caption)]
     if (chart := _history(diagnoses, step_unit)) is not None:

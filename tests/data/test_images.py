@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmgan.data import Images, draw_balanced, draw_images, make_images, split_validation
+from mmgan.data import Images, draw_balanced, draw_images, hold_out, make_images, split_validation
 from mmgan.errors import UserError
 
 
@@ -72,6 +72,22 @@ def test_the_seed_alone_decides():
 def test_an_empty_part_is_refused(count: int):
     with pytest.raises(UserError, match="1 to 59"):
         split_validation(made(60), count, seed=0)
+
+
+def test_held_out_images_and_the_rest_are_the_whole():
+    images = made()
+    rest, held_out = hold_out(images, 0.2, seed=3)
+    assert (len(rest), len(held_out)) == (80, 20)
+    assert (rest.split, held_out.split) == ("train", "held-out")
+    assert held_out.labels.bincount().tolist() == [8, 6, 6]
+    together = torch.cat([rest.pixels, held_out.pixels]).flatten(1)
+    assert {tuple(row) for row in together.tolist()} == {tuple(row) for row in images.pixels.flatten(1).tolist()}
+    assert held_out.digest == hold_out(images, 0.2, seed=3)[1].digest
+    assert held_out.digest != hold_out(images, 0.2, seed=4)[1].digest
+    assert held_out.digest != split_validation(images, 20, seed=3)[1].digest
+    for share in (0.001, 0.999):
+        with pytest.raises(UserError, match="choose a share that leaves at least one of each"):
+            hold_out(images, share, seed=3)
 
 
 @pytest.mark.parametrize("count", [1, 9, 60])

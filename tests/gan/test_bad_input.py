@@ -38,6 +38,9 @@ CASES = {
     "empty folder": (["--data", "folder:{tmp}", "--score-every", "0"], "{tmp}"),
     "nothing to resume": (["--resume"], "no run to resume"),
     "tracker not installed": (["--tracker", "clearml"], "clearml"),
+    "holdout of everything": (["--holdout", "1"], "--holdout 1.0 is out of range: it must be below 1"),
+    "holdout that leaves nothing": (["--holdout", "0.9999"], "sets 1437 aside and leaves 0"),
+    "holdout of nothing": (["--holdout", "0.0001"], "sets 0 aside and leaves 1437"),
     "config not there": (["--config", "gan/none.yaml"], "configs/gan/digits.yaml"),
 }
 

@@ -1,0 +1,157 @@
+"""Measures of a discriminator against what is known by hand, and runs that are diagnosed."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from mmgan.commands import diagnose
+from mmgan.gan.diagnosis import (
+    along_lam,
+    calibration,
+    gradient_along_lam,
+    gradient_norms,
+    logits_of,
+    overfitting,
+    straightness,
+)
+from mmgan.mixing import Mixed
+from mmgan.runs.folder import RunFolder
+
+LAM = torch.tensor([0.0, 0.25, 0.5, 1.0])
+
+
+def rows(count: int, seed: int) -> tuple[Tensor]:
+    return (torch.randn(count, 1, 2, 2, generator=torch.Generator().manual_seed(seed)),)
+
+
+class Affine(nn.Module):
+    """D(x) = w x + b through a hidden layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.flat, self.hidden, self.head = nn.Flatten(), nn.Linear(4, 3), nn.Linear(3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.hidden(self.flat(x)))
+
+
+class Squares(nn.Module):
+    """D(x) = |x|^2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1).square().sum(1)
+
+
+def test_an_affine_discriminator_is_straight_at_every_layer() -> None:
+    net, real, fake = Mixed(Affine(), "pixel,hidden", check=False), rows(7, 1), rows(7, 2)
+    for layer in ("pixel", "hidden"):
+        logits = along_lam(net, layer, real, fake, LAM, chunk=5)
+        wanted = LAM[:, None] * logits_of(net, real) + (1 - LAM[:, None]) * logits_of(net, fake)
+        torch.testing.assert_close(logits, wanted)
+        assert straightness(logits, LAM).relative_deviation == pytest.approx(0, abs=1e-6)
+    weight = net.model.head.weight @ net.model.hidden.weight  # (1, 4)
+    torch.testing.assert_close(gradient_norms(net, real, 3), weight.norm().expand(7).detach())
+    torch.testing.assert_close(gradient_along_lam(net, real, fake, LAM), weight.norm().expand(4).detach())
+
+
+def test_a_square_is_as_far_from_its_line_as_algebra_says() -> None:
+    """|lam a + (1 - lam) b|^2 is lam |a|^2 + (1 - lam) |b|^2 - lam (1 - lam) |a - b|^2."""
+    net, real, fake = Mixed(Squares(), "pixel", check=False), rows(6, 1), rows(6, 2)
+    found = straightness(along_lam(net, "pixel", real, fake, LAM), LAM)
+    distance = (real[0] - fake[0]).flatten(1).square().sum(1)  # (6,)
+    expected = float(distance.mean()) * (0.25 * 0.75 + 0.5 * 0.5) / 2
+    gap = float((net(*real) - net(*fake)).abs().mean())
+    assert found.deviation == pytest.approx(expected, rel=1e-5)
+    assert found.relative_deviation == pytest.approx(expected / gap, rel=1e-5)
+    torch.testing.assert_close(gradient_norms(net, real), 2 * real[0].flatten(1).norm(dim=1))
+    between = [2 * (at * real[0] + (1 - at) * fake[0]).flatten(1).norm(dim=1).mean() for at in LAM.tolist()]
+    torch.testing.assert_close(gradient_along_lam(net, real, fake, LAM, chunk=4), torch.stack(between))
+
+
+def test_mixing_after_a_bend_is_written_out() -> None:
+    hidden, head = nn.Sequential(nn.Flatten(), nn.Linear(4, 5), nn.ReLU()), nn.Sequential(nn.Linear(5, 2), nn.Tanh())
+    nn.ModuleList([hidden, head]).requires_grad_(False)
+    net, real, fake = Mixed(nn.Sequential(hidden, head), "0", check=False), rows(5, 1), rows(5, 2)
+    logits = along_lam(net, "0", real, fake, LAM)
+    for i, at in enumerate(LAM.tolist()):
+        for j in range(5):
+            h = at * hidden(real[0][j : j + 1]) + (1 - at) * hidden(fake[0][j : j + 1])
+            assert float(logits[i, j]) == pytest.approx(float(head(h).mean()), abs=1e-6)
+
+
+def test_a_dead_discriminator_has_no_relative_deviation_and_no_r() -> None:
+    logits = torch.full((4, 3), 2.0)
+    assert straightness(logits, LAM).relative_deviation is None
+    assert overfitting(logits[0], logits[1], logits[2]) is None
+
+
+def test_overfitting_by_hand() -> None:
+    train, fake = torch.tensor([3.0, 5.0]), torch.tensor([-1.0, 0.0, -2.0])
+    assert overfitting(train, torch.tensor([4.0]), fake) == 0
+    assert overfitting(train, torch.tensor([-1.0]), fake) == 1
+    assert overfitting(train, torch.tensor([1.0, 3.0]), fake) == pytest.approx((4 - 2) / (4 + 1))
+
+
+def test_calibration_by_hand() -> None:
+    logits = torch.tensor([[-math.log(3), -math.log(3)], [0.0, 0.0], [0.0, 0.0], [math.log(3), math.log(3)]])
+    real, error = calibration(logits, LAM)
+    assert real.tolist() == pytest.approx([0.25, 0.5, 0.5, 0.75])
+    assert error == pytest.approx((0.25 + 0.25 + 0 + 0.25) / 4)
+    exact = torch.logit(torch.tensor([0.2, 0.4, 0.9], dtype=torch.float64))[:, None].expand(3, 5)
+    assert calibration(exact, torch.tensor([0.2, 0.4, 0.9]))[1] == pytest.approx(0, abs=1e-7)
+
+
+@pytest.mark.slow(6)
+def test_diagnosing_changes_no_weight_and_the_command_repeats_it(
+    tmp_path: Path, train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--mix", "1,pixel", "--steps", "3", "--score-every", "0", "--sample-every", "0", "--checkpoint-every", "1"]
+    flags += ["--holdout", "0.2", "--keep-checkpoints", "3", "--max-images", "100"]
+    assert train(tmp_path / "quiet", *flags) == 0
+    assert train(tmp_path / "busy", *flags, "--diagnose-every", "2") == 0
+    for file in sorted((tmp_path / "quiet/checkpoints/step-00000003").glob("*.safetensors")):
+        one, other = load_file(file), load_file(tmp_path / "busy/checkpoints/step-00000003" / file.name)
+        assert [name for name in one if not torch.equal(one[name], other[name])] == []
+    quiet, busy = RunFolder(tmp_path / "quiet"), RunFolder(tmp_path / "busy")
+    assert not quiet.diagnosis_file.exists()
+    assert not quiet.diagnoses.exists()
+    assert quiet.metrics_file.read_bytes() == busy.metrics_file.read_bytes()
+
+    entries = busy.read_diagnoses()
+    assert [entry["step"] for entry in entries] == [2, 3]
+    assert entries[-1]["images"] == {"train": 100, "fake": 100, "held_out": 287}
+    assert list(entries[-1]["layers"]) == ["pixel", "1", "2", "3", "4"]
+    means = {name: values["mean"] for name, values in entries[-1]["logits"].items()}
+    r = (means["train"] - means["held_out"]) / (means["train"] - means["fake"])
+    assert entries[-1]["overfitting"] == pytest.approx(r, abs=1e-3)
+    assert (busy.diagnoses / "step-00000003.png").is_file()
+    assert "Discriminator" in busy.report_file.read_text()
+
+    assert diagnose.main([str(quiet.path)]) == 0
+    assert quiet.read_diagnoses() == entries[1:]
+    assert diagnose.main([str(busy.path), "--held-out", "test", "--checkpoint", "step-00000002"]) == 0
+    assert [entry["held_out"] for entry in busy.read_diagnoses()] == ["digits (test)", "digits (held-out)"]
+    capsys.readouterr()
+
+    # A resumed run forgets the diagnoses of later steps and makes them again.
+    newest = busy.checkpoints / "step-00000003"
+    newest.rename(tmp_path / "gone")
+    assert train(tmp_path / "busy", *flags, "--diagnose-every", "3", "--resume") == 0
+    assert busy.read_diagnoses()[-1] == entries[-1]
+    assert train(tmp_path / "busy", *flags, "--resume", "--holdout", "0.3") == 2
+    assert "holdout was 0.2, is 0.3" in capsys.readouterr().err
+
+
+@pytest.mark.slow(1)
+def test_without_held_out_images_there_is_no_r(tmp_path: Path, train) -> None:
+    flags = ["--steps", "1", "--score-every", "0", "--sample-every", "0", "--max-images", "20"]
+    assert train(tmp_path / "run", *flags, "--diagnose-every", "1", "--arch", "dcgan") == 0
+    (entry,) = RunFolder(tmp_path / "run").read_diagnoses()
+    assert entry["overfitting"] is None
+    assert "held_out" not in entry["logits"]
+    assert entry["pairs"] == 20
