@@ -111,7 +111,7 @@ def test_diagnosing_changes_no_weight_and_the_command_repeats_it(
     tmp_path: Path, train, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--mix", "1,pixel", "--steps", "3", "--score-every", "0", "--sample-every", "0", "--checkpoint-every", "1"]
-    flags += ["--holdout", "0.2", "--keep-checkpoints", "3", "--max-images", "100"]
+    flags += ["--holdout", "0.03", "--keep-checkpoints", "3", "--max-images", "40"]
     assert train(tmp_path / "quiet", *flags) == 0
     assert train(tmp_path / "busy", *flags, "--diagnose-every", "2") == 0
     for file in sorted((tmp_path / "quiet/checkpoints/step-00000003").glob("*.safetensors")):
@@ -124,7 +124,7 @@ def test_diagnosing_changes_no_weight_and_the_command_repeats_it(
 
     entries = busy.read_diagnoses()
     assert [entry["step"] for entry in entries] == [2, 3]
-    assert entries[-1]["images"] == {"train": 100, "fake": 100, "held_out": 287}
+    assert entries[-1]["images"] == {"train": 40, "fake": 40, "held_out": 43}
     assert list(entries[-1]["layers"]) == ["pixel", "1", "2", "3", "4"]
     means = {name: values["mean"] for name, values in entries[-1]["logits"].items()}
     r = (means["train"] - means["held_out"]) / (means["train"] - means["fake"])
@@ -144,7 +144,7 @@ def test_diagnosing_changes_no_weight_and_the_command_repeats_it(
     assert train(tmp_path / "busy", *flags, "--diagnose-every", "3", "--resume") == 0
     assert busy.read_diagnoses()[-1] == entries[-1]
     assert train(tmp_path / "busy", *flags, "--resume", "--holdout", "0.3") == 2
-    assert "holdout was 0.2, is 0.3" in capsys.readouterr().err
+    assert "holdout was 0.03, is 0.3" in capsys.readouterr().err
 
 
 @pytest.mark.slow(1)

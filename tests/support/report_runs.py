@@ -153,3 +153,22 @@ def classifier_run(path: Path, *, last: dict[str, Any] | None = None, **config: 
     if last is not None:
         folder.write_scores({"last": last, "best": classifier_entry(last["test"]["error_percent"] - 1, epoch=3)})
     return folder
+
+
+def diagnosis(step: int, r: float | None = 0.25, *, held_out: bool = True) -> dict[str, Any]:
+    """An entry of diagnosis.json."""
+    logits = {"mean": 1.0, "quantiles": [-1.0, 0.0, 1.0, 2.0, 3.0]}
+    layer = {"logit": [-1.0, None, 1.0], "sigmoid": [0.3, 0.5, 0.7], "deviation": 0.2, "relative_deviation": 0.1}
+    norm: dict[str, Any] = {"lam": [0.5, 0.6, 0.7]}
+    kinds = ["train", "fake", *(["held_out"] if held_out else [])]
+    return {
+        "step": step,
+        "images": dict.fromkeys(kinds, 100),
+        "held_out": "digits (held-out)" if held_out else None,
+        "pairs": 100,
+        "overfitting": r if held_out else None,
+        "logits": dict.fromkeys(kinds, logits),
+        "lam": [0.0, 0.5, 1.0],
+        "layers": {"pixel": {**layer, "calibration_error": 0.05}, "1": {**layer, "calibration_error": 0.07}},
+        "gradient_norm": norm | ({"held_out": 0.65} if held_out else {}),
+    }

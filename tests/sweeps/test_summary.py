@@ -15,6 +15,7 @@ from mmgan.sweeps.definition import Run, Sweep, list_runs
 from mmgan.sweeps.running import Ended, SweepResult
 from mmgan.sweeps.summary import summarize
 from mmgan.sweeps.table import markdown, write_summary
+from tests.support.report_runs import diagnosis
 
 FD = "FD (classifier:digits)"
 FID = {
@@ -191,3 +192,27 @@ def test_a_sweep_without_a_single_score(tmp_path: Path) -> None:
     assert not (tmp_path / "summary.png").exists()
     assert (tmp_path / "summary.md").read_text().count("exit code 2: no data") == 4
     assert json.dumps(summary.values) == '{"baseline": {}}'
+
+
+def test_diagnoses_are_compared_seed_by_seed(tmp_path: Path) -> None:
+    """With the scores of the same step, or alone."""
+    scored = made_up(tmp_path / "scored")
+    unscored = made_up(tmp_path / "unscored", {arm: dict.fromkeys(FID[arm]) for arm in FID})
+    for result in (scored, unscored):
+        for ended in result.runs:
+            r = 0.1 * ended.run.seed + (0.0 if ended.run.arm == "baseline" else -0.05)
+            ended.run.folder.note_diagnosis(diagnosis(1000, r), b"")
+        summary = summarize(result)
+        (line,) = [
+            line for line in summary.lines if (line.metric.name, line.arm) == ("overfitting r of D", "mix=pixel")
+        ]
+        assert line.mean == pytest.approx(0.1)
+        assert line.difference is not None
+        assert line.difference.mean == pytest.approx(-0.05)
+        assert "deviation of D from the line, layer 1" in [metric.name for metric in summary.metrics]
+        assert (FD in [metric.name for metric in summary.metrics]) == (result is scored)
+        assert not summary.notes
+    assert "the diagnosis at step 1,000" in markdown(summarize(unscored))
+    other = unscored.runs[0].run.folder
+    other.note_diagnosis({**diagnosis(1000), "held_out": "digits (test)"}, b"")
+    assert "scored with different values of held-out images of the diagnosis" in " ".join(summarize(unscored).notes)
