@@ -26,6 +26,7 @@ COMMANDS = {
     ),
     "diagnose": Command("mmgan.commands.diagnose", "what training did to a run's discriminator, overfitting among it"),
     "sample": Command("mmgan.commands.sample", "images from a run's generator, as PNG files or a grid"),
+    "export": Command("mmgan.commands.export", "a run's generator in a folder of its own, with a model card"),
     "evaluate": Command("mmgan.commands.evaluate", "every measure of the paper on a trained classifier"),
     "reproduce": Command("mmgan.commands.reproduce", "the paper's tables and figures, each at one command"),
     "sweep": Command("mmgan.commands.sweep", "runs over settings and seeds; means and paired differences by arm"),

@@ -1,6 +1,8 @@
 """The diagnoses of a run under way."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from mmgan.gan.diagnoser import Diagnoser
 from mmgan.gan.loop import GanParts
@@ -33,16 +35,18 @@ class Diagnosing:
         Raises:
             StorageFailed: on all processes, if a file cannot be written.
         """
-        from mmgan.report.diagnosis import diagnosis_line, diagnosis_picture
+        from mmgan.report.diagnosis import diagnosis_line, diagnosis_picture, main_numbers
 
         session, accelerator = self.session, self.session.accelerator
         # D plays against the generator itself, not against its average.
         generator = frozen_copy(accelerator.unwrap_model(self.parts.generator), accelerator)
         discriminator = frozen_copy(accelerator.unwrap_model(self.parts.discriminator).model, accelerator)
 
-        def note() -> str:
+        def note() -> tuple[dict[str, Any], Path]:
             entry = self.diagnoser.entry(generator, discriminator, step)
-            session.folder.note_diagnosis(entry, diagnosis_picture(entry))
-            return diagnosis_line(entry)
+            return entry, session.folder.note_diagnosis(entry, diagnosis_picture(entry))
 
-        session.say(f"step {step}: {on_main(accelerator, note)}")
+        entry, path = on_main(accelerator, note)
+        session.say(f"step {step}: {diagnosis_line(entry)}")
+        session.track({f"diagnosis/{name}": value for name, value in main_numbers(entry).items()}, step)
+        session.track_picture("diagnosis", path, step)

@@ -125,12 +125,14 @@ class Judge:
         """Save a grid of samples, from the same latents each time."""
         accelerator = self.session.accelerator
         generator = sampling_generator(self.parts, accelerator)
+        path = self.session.folder.samples / f"{step_name(step)}.png"
 
         def save() -> None:
             source = image_source(generator, self.parts.latent_dim, self.session.settings.seed, accelerator.device)
-            save_grid(source(0, GRID), self.session.folder.samples / f"{step_name(step)}.png")
+            save_grid(source(0, GRID), path)
 
         on_main(accelerator, save)
+        self.session.track_picture("samples", path, step)
 
     def score(self, step: int) -> None:
         """Score the generator, note it in scores.json, and keep the weights of the lowest distance as checkpoints/best.
@@ -148,6 +150,7 @@ class Judge:
         if scores["best"] is not None and scores["best"]["step"] == step:
             session.save("best")
         on_main(accelerator, lambda: session.folder.write_scores(scores))
+        session.track({f"scores/{name}": value for name, value in scores["last"]["scores"].items()}, step)
         session.say(f"step {step}: {one_line(scores['last'])}")
 
     def catch_up(self, scoring: Task) -> None:

@@ -24,6 +24,7 @@ from mmgan.runs.checkpoints import (
 from mmgan.runs.facts import list_changes, refuse_changes, run_facts
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import load_network, load_optimizer, read_facts
+from mmgan.runs.tracking import start_tracker, track_picture, track_values
 from mmgan.training.tasks import LoopContext, Task
 
 
@@ -151,7 +152,7 @@ class Session:
         else:
             on_main(self.accelerator, lambda: self.folder.start(values, overwrite=self.settings.overwrite))
         if self.settings.tracker != "none":
-            self.accelerator.init_trackers("mmgan", config=dict(self.values))
+            start_tracker(self.accelerator, self.values, self.folder.path)
         self.console = Console(self.accelerator, total_steps, parts.step)
         for line in [*lines, *more]:
             self.say(line)
@@ -242,9 +243,19 @@ class Session:
         for row in rows:
             if "non_finite" in row:
                 self.say(f"step {row['step']}: {row['non_finite']}; updates skipped: {row['skipped']}")
-        for row in rows if self.settings.tracker != "none" else []:
-            self.accelerator.log({k: v for k, v in row.items() if isinstance(v, (int, float))}, step=row["step"])
+        for row in rows:
+            self.track(row, row["step"])
         self.console.show(rows)
+
+    def track(self, values: Mapping[str, Any], step: int) -> None:
+        """Send the numbers among the values to the tracker, if there is one."""
+        if self.settings.tracker != "none":
+            track_values(self.accelerator, values, step)
+
+    def track_picture(self, name: str, path: Path, step: int) -> None:
+        """Send a picture to the tracker, if there is one; the main process has written it."""
+        if self.settings.tracker != "none":
+            track_picture(self.accelerator, name, path, step)
 
     def __enter__(self) -> "Session":
         """From here on a signal makes the run save a checkpoint."""
