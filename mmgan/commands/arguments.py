@@ -16,24 +16,25 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; {self.prog} --help shows the usage")
 
 
-def add_generator(parser: Parser) -> None:
-    """The flag that names the generator of a run which was trained with one of the user's own."""
+def add_own_network(parser: Parser, role: str) -> None:
+    """The flag that names the generator or the discriminator of a run which was trained with the user's own."""
     parser.add_argument(
-        "--generator",
+        f"--{role}",
         metavar="FILE.py:NAME",
-        help="the run's own generator, where it has one: named again, since no code is run that a run names",
+        help=f"the run's own {role}, where it has one: named again, since no code is run that a run names",
     )
 
 
-def own_generator(arguments: argparse.Namespace) -> "OwnNetwork | None":
-    """The generator that the flag names; finding it runs the user's own code.
+def own_network(arguments: argparse.Namespace, role: str) -> "OwnNetwork | None":
+    """The network that the flag names; finding it runs the user's own code.
 
     Raises:
         UserError: if there is none.
     """
-    if arguments.generator is None:
+    place = getattr(arguments, role)
+    if place is None:
         return None
     from mmgan.gan.own import OwnNetwork
     from mmgan.networks.own import find_factory
 
-    return OwnNetwork(arguments.generator, find_factory(arguments.generator))
+    return OwnNetwork(place, find_factory(place))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mmgan.commands.arguments import Parser
+from mmgan.commands.arguments import Parser, add_own_network, own_network
 from mmgan.config.gan import GanConfig
 from mmgan.errors import UserError
 from mmgan.process.program import program
@@ -27,6 +27,8 @@ def main(argv: Sequence[str]) -> None:
         default="holdout",
         help="real images that D never saw: those of the run's --holdout, or the test images (default: holdout)",
     )
+    for role in ("generator", "discriminator"):
+        add_own_network(parser, role)
     parser.add_argument("--data-root", help="folder that holds the data sets; unset: the run's")
     arguments = parser.parse_args(argv)
 
@@ -35,6 +37,7 @@ def main(argv: Sequence[str]) -> None:
     from mmgan.gan.build import training_images
     from mmgan.gan.diagnoser import Diagnoser
     from mmgan.gan.networks import load_both
+    from mmgan.gan.own import OwnNetworks
     from mmgan.report.diagnosis import diagnosis_line, diagnosis_picture
     from mmgan.runs.data import read_split
     from mmgan.runs.folder import RunFolder
@@ -43,7 +46,8 @@ def main(argv: Sequence[str]) -> None:
     folder = RunFolder(arguments.run)
     config = read_run_config(folder, GanConfig)
     data = config.data if arguments.data_root is None else replace(config.data, data_root=arguments.data_root)
-    generator, discriminator = load_both(folder, arguments.checkpoint)
+    own = OwnNetworks(own_network(arguments, "generator"), own_network(arguments, "discriminator"))
+    generator, discriminator, pick = load_both(folder, arguments.checkpoint, own)
     facts = discriminator.facts
     train, held_out = training_images(config, read_split(data, "train"))
     if train.digest != facts.get("data_digest"):
@@ -52,8 +56,10 @@ def main(argv: Sequence[str]) -> None:
         held_out = read_split(data, "test")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     diagnoser = Diagnoser.of(config, train, held_out, device)
-    entry = diagnoser.entry(generator.network.to(device), discriminator.network.to(device), facts["step"])
+    entry = diagnoser.entry(generator.network.to(device), discriminator.network.to(device), facts["step"], pick)
     path = folder.note_diagnosis(entry, diagnosis_picture(entry))
     print(f"{discriminator.checkpoint}, step {facts['step']}")
+    for line in (*generator.notes, *discriminator.notes):
+        print(f"note: since the run {line}")
     print(diagnosis_line(entry))
     print(path)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmgan.commands.arguments import Parser
+from mmgan.commands.arguments import Parser, add_own_network, own_network
 from mmgan.process.program import program
 
 DESCRIPTION = (
@@ -25,6 +25,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--push", metavar="OWNER/NAME", help="also upload the folder to this repository of the Hugging Face hub"
     )
+    add_own_network(parser, "generator")
     arguments = parser.parse_args(argv)
 
     from mmgan.gan.export import export_generator
@@ -33,7 +34,8 @@ def main(argv: Sequence[str]) -> None:
 
     if arguments.push is not None:
         check_push(arguments.push)
-    files = export_generator(RunFolder(arguments.run), arguments.checkpoint, Path(arguments.out), arguments.license)
+    folder, own = RunFolder(arguments.run), own_network(arguments, "generator")
+    files = export_generator(folder, arguments.checkpoint, Path(arguments.out), arguments.license, own)
     for file in files:
         print(file)
     if arguments.license == "unknown":

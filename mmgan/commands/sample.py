@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmgan.commands.arguments import Parser, add_generator, own_generator
+from mmgan.commands.arguments import Parser, add_own_network, own_network
 from mmgan.config.fields import check_range
 from mmgan.errors import UserError
 from mmgan.process.program import program
@@ -20,7 +20,7 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's name (default: last)")
     parser.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
-    add_generator(parser)
+    add_own_network(parser, "generator")
     arguments = parser.parse_args(argv)
     check_range(arguments, "count", least=1)
     out = Path(arguments.out) if arguments.out else None
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
     from mmgan.storage import storing
 
     folder = RunFolder(arguments.run)
-    trained = load_generator(folder, arguments.checkpoint, own_generator(arguments))
+    trained = load_generator(folder, arguments.checkpoint, own_network(arguments, "generator"))
     source = image_source(trained.network, trained.facts["settings"]["latent_dim"], arguments.seed)
     print(f"{trained.checkpoint}, step {trained.facts['step']}")
     for note in trained.notes:

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mmgan.commands.arguments import Parser, add_generator, own_generator
+from mmgan.commands.arguments import Parser, add_own_network, own_network
 from mmgan.config.fields import SettingsGroup
 from mmgan.config.gan import GanConfig
 from mmgan.errors import UserError
@@ -64,7 +64,7 @@ def _parser() -> Parser:
         "--real", metavar="NAME", help="for a run: train or test; for a folder: the folder of real images"
     )
     parser.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's name (default: last)")
-    add_generator(parser)
+    add_own_network(parser, "generator")
     parser.add_argument("--samples", dest="score_samples", type=int, help="generated images; unset: as the run scores")
     parser.add_argument("--seed", type=int, help="of the latents; unset: the run's")
     parser.add_argument("--is-splits", type=int, help="splits of the Inception score; unset: the run's, or 10")
@@ -101,7 +101,7 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     score = _with_flags(config.score, arguments, score_every=1, real_split=arguments.real or config.score.real_split)
     data = _with_flags(config.data, arguments)
     weights = find_weights(score, data)
-    trained = load_generator(folder, arguments.checkpoint, own_generator(arguments))
+    trained = load_generator(folder, arguments.checkpoint, own_network(arguments, "generator"))
     accelerator = Accelerator()
     real = load_split(data, score.real_split, accelerator)
     seed, averaged = config.run.seed if arguments.seed is None else arguments.seed, config.training.ema > 0

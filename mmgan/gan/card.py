@@ -29,6 +29,7 @@ def model_card(
         samples: the name of the sample grid.
     """
     data = _public(settings["data"])
+    own = f', generator="{facts["generator"]}"' if facts["generator"] else ""
     front = {
         "license": license_name,
         "library_name": "mmgan",
@@ -45,7 +46,7 @@ def model_card(
         f" mmgan {facts['mmgan']} with torch {facts['torch']}.",
         f"![samples]({samples})",
         "## Use",
-        f'```python\nimport mmgan, torch\n\ngenerator = mmgan.load_generator("this-folder")\n'
+        f'```python\nimport mmgan, torch\n\ngenerator = mmgan.load_generator("this-folder"{own})\n'
         f"images = generator(torch.randn(16, {facts['latent_dim']}))  # (16, {facts['channels']}, {size}, {size})"
         " in [-1, 1]\n```",
         "## Scores",

@@ -1,6 +1,7 @@
 """The diagnosis of a run's discriminator, as plain numbers."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,16 +75,25 @@ class Diagnoser:
             device,
         )
 
-    def entry(self, generator: nn.Module, discriminator: nn.Module, step: int) -> dict[str, Any]:
+    def entry(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        step: int,
+        pick: Callable[[Any], Any] | None = None,
+    ) -> dict[str, Any]:
         """The diagnosis as plain values; None stands for a number that is not finite.
 
         Args:
             generator: a copy to sample from. It runs as in training, with BatchNorm's statistics of the batch.
             discriminator: a copy in eval mode, without gradients.
             step: after which they were copied.
+            pick: takes the logits from what the discriminator returns; None: they are what it returns.
         """
         layers = self.layers(discriminator)
-        net = Mixed(discriminator, layers, check=False)  # stages are cuts; layers of the run were looked at before it
+        net = Mixed(
+            discriminator, layers, pick=pick, check=False
+        )  # stages are cuts; layers of the run were looked at before it
         train = self._rows(self.train)
         fake = self._fakes(generator, train)
         rows = {"train": train, "fake": fake}

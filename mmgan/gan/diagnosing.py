@@ -40,10 +40,11 @@ class Diagnosing:
         session, accelerator = self.session, self.session.accelerator
         # D plays against the generator itself, not against its average.
         generator = frozen_copy(accelerator.unwrap_model(self.parts.generator), accelerator)
-        discriminator = frozen_copy(accelerator.unwrap_model(self.parts.discriminator).model, accelerator)
+        mixed = accelerator.unwrap_model(self.parts.discriminator)
+        discriminator = frozen_copy(mixed.model, accelerator)
 
         def note() -> tuple[dict[str, Any], Path]:
-            entry = self.diagnoser.entry(generator, discriminator, step)
+            entry = self.diagnoser.entry(generator, discriminator, step, mixed.picked)
             return entry, session.folder.note_diagnosis(entry, diagnosis_picture(entry))
 
         entry, path = on_main(accelerator, note)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mmgan.digests import file_digest
 from mmgan.errors import UserError
 from mmgan.gan.card import model_card
 from mmgan.gan.networks import build_networks, load_generator
+from mmgan.gan.own import OwnNetwork
 from mmgan.process.accelerator import memory_format
 from mmgan.runs.facts import versions
 from mmgan.runs.folder import RunFolder
@@ -36,7 +37,9 @@ GRID = 64
 """Images of the sample grid."""
 
 
-def export_generator(folder: RunFolder, which: str, out: Path, license_name: str) -> list[Path]:
+def export_generator(
+    folder: RunFolder, which: str, out: Path, license_name: str, own: OwnNetwork | None = None
+) -> list[Path]:
     """Write a run's generator into a new folder, from which `read_export` loads it.
 
     Args:
@@ -44,6 +47,7 @@ def export_generator(folder: RunFolder, which: str, out: Path, license_name: str
         which: "last", "best", or a checkpoint's name.
         out: absent or empty.
         license_name: what the card says in its licence field.
+        own: the generator of the user's own that the run was trained with.
 
     Returns:
         The files.
@@ -55,7 +59,7 @@ def export_generator(folder: RunFolder, which: str, out: Path, license_name: str
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not an empty folder: name another with --out")
     config = read_run_config(folder, GanConfig)
-    trained = load_generator(folder, which)
+    trained = load_generator(folder, which, own)
     facts, network = trained.facts, trained.network
     weights = safetensors.torch.save({key: value.contiguous() for key, value in network.state_dict().items()})
     with storing(out):
@@ -64,6 +68,8 @@ def export_generator(folder: RunFolder, which: str, out: Path, license_name: str
     values = {
         "format": FORMAT,
         "version": VERSION,
+        "generator": config.own.generator,
+        "generator_args": {} if config.own.generator_args is None else config.own.generator_args.values,
         "network": asdict(config.networks),
         "channels": facts["channels"],
         "image_size": facts["image_size"],
@@ -87,8 +93,12 @@ def is_export(folder: Path) -> bool:
     return (folder / CONFIG).is_file() and not (folder / "config.yaml").is_file()
 
 
-def read_export(folder: Path) -> TrainedNetwork:
-    """Load an exported generator: the same weights, bit for bit. No code is run that the folder holds.
+def read_export(folder: Path, own: OwnNetwork | None = None) -> TrainedNetwork:
+    """Load an exported generator: the same weights, bit for bit. No code is run that the folder holds or names.
+
+    Args:
+        folder: that `export_generator` wrote.
+        own: the generator, named again where it is not mmgan's.
 
     Raises:
         UserError: if the folder is not an exported generator, is damaged, or was made by a later version.
@@ -97,18 +107,29 @@ def read_export(folder: Path) -> TrainedNetwork:
     if not (folder / WEIGHTS).is_file() or file_digest(folder / WEIGHTS) != values["weights_sha256"]:
         raise UserError(f"{folder / WEIGHTS} is not the file that was exported: export the run again, or copy it again")
     try:
-        network = _build(values)
+        network = _build(folder, values, own)
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder / CONFIG} describes no generator ({error}): export the run again") from None
     load_network(folder, Path(WEIGHTS).stem, network)
     return TrainedNetwork(network.eval().requires_grad_(False), values, folder)
 
 
-def _build(values: Mapping[str, Any]) -> nn.Module:
+def _build(folder: Path, values: Mapping[str, Any], own: OwnNetwork | None) -> nn.Module:
     shape = {name: values[name] for name in ("channels", "image_size")}
-    layout = memory_format(DeviceSettings(channels_last=values["channels_last"]))
+    named = values["generator"]
+    if named is not None and own is None:
+        raise UserError(
+            f"{folder} holds the weights of a generator of somebody's own, {named}, and not its code: name it again,"
+            " generator=..."
+        )
+    if named is None and own is not None:
+        raise UserError(f"{folder} holds mmgan's own generator: leave {own.place} out")
+    if own is not None:
+        own = own if own.arguments else replace(own, arguments=values["generator_args"])
+        return own.build(shape | {"latent_dim": values["latent_dim"]})
     network, _ = build_networks(GanNetworkSettings(**values["network"]), **shape, seed=0)
-    return network.to(memory_format=layout)  # type: ignore[no-any-return, call-overload]
+    layout = memory_format(DeviceSettings(channels_last=values["channels_last"]))
+    return network.to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
 
 def _read_config(path: Path) -> dict[str, Any]:

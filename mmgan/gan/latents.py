@@ -19,14 +19,15 @@ def truncated(z: Float[Tensor, "n d"], limit: float) -> Float[Tensor, "n d"]:
     """
     low = 0.5 * math.erfc(limit / math.sqrt(2))  # Phi(-limit)
     share = low + (1 - 2 * low) * torch.special.ndtr(z.double())
-    return torch.special.ndtri(share).clamp(-limit, limit).to(z.dtype)
+    cut: Tensor = torch.special.ndtri(share).clamp(-limit, limit).to(z.dtype)
+    return cut
 
 
 def closed_path(z: Float[Tensor, "n d"], frames: int) -> Float[Tensor, "n*frames d"]:
     """From each latent to the next and from the last to the first, `frames` latents each, the first of them its own.
 
-    Spherical interpolation: the latents on the way have lengths between those of the ends, as drawn ones have. A straight
-    line would pass nearer to 0, where no draws lie.
+    Spherical interpolation: the latents on the way have lengths between those of the ends, as drawn ones have. A
+    straight line would pass nearer to 0, where no draws lie.
 
     Args:
         z: (n, d), two or more.

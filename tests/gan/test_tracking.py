@@ -41,7 +41,6 @@ class Run:
     def __init__(self, project: str, dir: str) -> None:
         self.place, self.logged = Path(dir) / "wandb", list[tuple[int, dict[str, Any]]]()
         self.place.mkdir()
-        self.config = SimpleNamespace(update=lambda *_, **__: None)
 
     def log(self, values: dict[str, Any], step: int) -> None:
         self.logged.append((step, values))
@@ -60,7 +59,7 @@ def test_wandb_writes_into_the_run_folder(tmp_path: Path, train, monkeypatch: py
         runs.append(Run(**arguments))
         return runs[-1]
 
-    wandb.init = init
+    wandb.init, wandb.config = init, SimpleNamespace(update=lambda *_, **__: None)
     monkeypatch.setitem(sys.modules, "wandb", wandb)
     trackers = accelerate.tracking._available_trackers
     monkeypatch.setattr(accelerate.tracking, "_available_trackers", [*trackers, LoggerType.WANDB])
