@@ -20,30 +20,60 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's name (default: last)")
     parser.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
+    parser.add_argument(
+        "--truncation", type=float, help="draw latents from a normal law that is cut at this many deviations"
+    )
+    parser.add_argument(
+        "--interpolate",
+        type=int,
+        metavar="FRAMES",
+        help="a grid and an animation instead: so many images from each of --count latents to the next; --out names the"
+        " animation, a .gif or .png file",
+    )
     add_own_network(parser, "generator")
     arguments = parser.parse_args(argv)
     check_range(arguments, "count", least=1)
+    check_range(arguments, "truncation", above=0)
+    check_range(arguments, "interpolate", least=2)
     out = Path(arguments.out) if arguments.out else None
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if arguments.interpolate is not None:
+        _check_animation(arguments.count, out)
+    elif out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not an empty folder: name another with --out")
 
     from torchvision.transforms.functional import to_pil_image
     from tqdm.auto import tqdm
 
+    from mmgan.gan.latents import Truncated, closed_path
     from mmgan.gan.networks import load_generator
     from mmgan.runs.folder import RunFolder
-    from mmgan.runs.pictures import save_grid
-    from mmgan.scoring import image_source
+    from mmgan.runs.pictures import save_animation, save_grid
+    from mmgan.scoring import image_source, images_of, latents
     from mmgan.storage import storing
 
     folder = RunFolder(arguments.run)
     trained = load_generator(folder, arguments.checkpoint, own_network(arguments, "generator"))
-    source = image_source(trained.network, trained.facts["settings"]["latent_dim"], arguments.seed)
+    dim = trained.facts["settings"]["latent_dim"]
+    generator, limit = trained.network, arguments.truncation
+    if limit is not None:
+        generator = Truncated(generator, limit)
+    source = image_source(generator, dim, arguments.seed)
     print(f"{trained.checkpoint}, step {trained.facts['step']}")
     for note in trained.notes:
         print(f"note: since the run {note}")
+    cut = "" if limit is None else f"-truncation{limit:g}"
+    name = f"{trained.checkpoint.name}-seed{arguments.seed}-{arguments.count}{cut}"
+    if arguments.interpolate is not None:
+        path = closed_path(latents(0, arguments.count, dim, arguments.seed), arguments.interpolate)
+        images = images_of(generator, path)
+        grid = folder.samples / f"{name}-interpolation.png"
+        save_grid(images, grid, arguments.interpolate)
+        animation = grid.with_suffix(".gif") if out is None else out
+        save_animation(images, animation)
+        print(f"{grid}\n{animation}")
+        return
     if out is None:
-        place = folder.samples / f"{trained.checkpoint.name}-seed{arguments.seed}-{arguments.count}.png"
+        place = folder.samples / f"{name}.png"
         save_grid(source(0, arguments.count), place)
         print(place)
         return
@@ -53,3 +83,12 @@ def main(argv: Sequence[str]) -> None:
             for i, image in enumerate(source(first, min(100, arguments.count - first)), first):
                 to_pil_image(image).save(out / f"{i:06d}.png")
     print(f"{arguments.count} images in {out}")
+
+
+def _check_animation(count: int, out: Path | None) -> None:
+    if count < 2:
+        raise UserError(f"--count {count} leaves nothing to interpolate between: name 2 latents or more")
+    if out is not None and out.suffix not in (".gif", ".png"):
+        raise UserError(f"--out {out} is no animation: with --interpolate name a .gif or .png file")
+    if out is not None and out.exists():
+        raise UserError(f"{out} exists already: name another with --out")

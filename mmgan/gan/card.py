@@ -73,7 +73,8 @@ def _scores(entry: Mapping[str, Any] | None) -> str:
 
 def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     public = {name: value for name, value in settings.items() if name not in PRIVATE}
-    return public | {"data": _public(settings["data"])}
+    own = {name: Path(public[name]).name for name in ("generator", "discriminator") if public.get(name)}
+    return public | own | {"data": _public(settings["data"])}
 
 
 def _public(data: str) -> str:

@@ -91,9 +91,8 @@ class Diagnoser:
             pick: takes the logits from what the discriminator returns; None: they are what it returns.
         """
         layers = self.layers(discriminator)
-        net = Mixed(
-            discriminator, layers, pick=pick, check=False
-        )  # stages are cuts; layers of the run were looked at before it
+        # Stages are cuts, and layers of the run were looked at before it.
+        net = Mixed(discriminator, layers, pick=pick, check=False)
         train = self._rows(self.train)
         fake = self._fakes(generator, train)
         rows = {"train": train, "fake": fake}

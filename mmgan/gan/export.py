@@ -68,7 +68,7 @@ def export_generator(
     values = {
         "format": FORMAT,
         "version": VERSION,
-        "generator": config.own.generator,
+        "generator": None if config.own.generator is None else Path(config.own.generator).name,
         "generator_args": {} if config.own.generator_args is None else config.own.generator_args.values,
         "network": asdict(config.networks),
         "channels": facts["channels"],
@@ -129,7 +129,7 @@ def _build(folder: Path, values: Mapping[str, Any], own: OwnNetwork | None) -> n
         return own.build(shape | {"latent_dim": values["latent_dim"]})
     network, _ = build_networks(GanNetworkSettings(**values["network"]), **shape, seed=0)
     layout = memory_format(DeviceSettings(channels_last=values["channels_last"]))
-    return network.to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
+    return network.to(memory_format=layout)
 
 
 def _read_config(path: Path) -> dict[str, Any]:

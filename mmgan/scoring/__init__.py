@@ -7,7 +7,7 @@ from mmgan.scoring.frechet import Moments, frechet_distance, moments
 from mmgan.scoring.inception import InceptionExtractor, find_inception_weights
 from mmgan.scoring.reference import real_features
 from mmgan.scoring.registry import SOURCES, extractor_source
-from mmgan.scoring.samples import Generate, NonFiniteSamples, image_source, latents, quantise
+from mmgan.scoring.samples import Generate, NonFiniteSamples, image_source, images_of, latents, quantise
 from mmgan.scoring.scores import Reference, Scores, ScoreSettings, inception_score, score_features
 from mmgan.scoring.sharding import ALONE, Processes, extract
 
@@ -32,6 +32,7 @@ __all__ = [
     "image_paths",
     "image_reader",
     "image_source",
+    "images_of",
     "inception_score",
     "latents",
     "metric_names",

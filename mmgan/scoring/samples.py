@@ -45,6 +45,12 @@ def quantise(x: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n c h w"]:
     return to_uint8(x)
 
 
+def images_of(generator: nn.Module, z: Float[Tensor, "n d"], chunk: int = 100) -> UInt8[Tensor, "n c h w"]:
+    """The images of given latents, in eval mode and without gradients, `chunk` at a time."""
+    with torch.no_grad(), evaluation_mode(generator):
+        return torch.cat([quantise(generator(part)) for part in torch.split(z, chunk)])
+
+
 def image_source(generator: nn.Module, dim: int, seed: int, device: torch.device | str = "cpu") -> Generate:
     """`generate(first, count)` for a generator that maps (n, dim) latents to (n, c, h, w) images in [-1, 1].
 
