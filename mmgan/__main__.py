@@ -20,7 +20,8 @@ COMMANDS = {
     "train-classifier": Command(
         "mmgan.train_classifier", "train a classifier with Manifold Mixup or another regulariser"
     ),
-    "score": Command("mmgan.commands.score", "IS, FID and KID of a run, or of one folder of images against another"),
+    "score": Command("mmgan.commands.score", "scores of a run, or of any images against any others"),
+    "scores": Command("mmgan.commands.scores", "compare scores, where they may be compared"),
     "inspect": Command(
         "mmgan.commands.inspect", "the modules of a network at which rows can be mixed, and why not others"
     ),

@@ -1,17 +1,22 @@
-"""`mmgan score`: IS, FID and KID of a run, or of one folder of images against another."""
+"""`mmgan score`: scores of a run, or of any images against any others."""
 
 import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from mmgan.commands.arguments import Parser, add_own_network, own_network
 from mmgan.config.fields import SettingsGroup
-from mmgan.config.gan import GanConfig
+from mmgan.config.gan import GanConfig, GanScoreSettings
+from mmgan.config.protocols import CUSTOM, PROTOCOLS, Resize
+from mmgan.config.shared import DataSettings
 from mmgan.errors import UserError
 from mmgan.process.program import program
+
+if TYPE_CHECKING:
+    from mmgan.scoring import ImageSet
 
 Group = TypeVar("Group", bound=SettingsGroup)
 
@@ -21,8 +26,9 @@ MEASURES = {
     "fd_infinite": "the Frechet distance extrapolated to infinitely many samples",
     "mmd": "the maximum mean discrepancy with a Gaussian kernel",
     "intervals": "95 %% intervals of all scores but IS and KID",
+    "by_class": "the scores of each class; folders of images need a folder for each",
 }
-"""Flags that ask for more than IS, FID and KID."""
+"""Flags that ask for more than the class score, Frechet distance and kernel distance."""
 
 
 @program
@@ -30,23 +36,18 @@ def main(argv: Sequence[str]) -> None:
     """Run the command."""
     arguments = _parser().parse_args(argv)
     target = Path(arguments.target)
-    if not target.is_dir():
-        raise UserError(f"{target} is not a folder: name a run folder, or a folder of images with --real FOLDER")
     is_run = (target / "config.yaml").is_file()
     if not is_run and arguments.real is None:
-        raise UserError(f"{target} is a folder of images (no config.yaml): name the real ones with --real FOLDER")
-    entry = _score_run(arguments) if is_run else _score_folder(arguments)
+        what = "a folder of images (no config.yaml)" if target.is_dir() else "no run folder"
+        raise UserError(f"{target} is {what}: name the real images with --real, a folder, .zip, .npz or data set")
+    entry = _score_run(arguments) if is_run else _score_images(arguments)
     if not entry:
         return  # only the main process has the scores
 
-    from mmgan.gan.scores import one_line
+    from mmgan.report.score_text import score_text
     from mmgan.storage import write_atomically
 
-    print(one_line(entry))
-    real = entry["real"]
-    print(f"real: {real['images']:,} images of {real['name']} ({real['split']})")
-    for note in entry["notes"]:
-        print(f"note: {note}")
+    print(score_text(entry))
     if arguments.json:
         write_atomically(Path(arguments.json), json.dumps(entry, indent=2, allow_nan=False) + "\n")
         print(arguments.json)
@@ -55,19 +56,29 @@ def main(argv: Sequence[str]) -> None:
 def _parser() -> Parser:
     parser = Parser(
         prog="mmgan score",
-        description="IS, FID and KID of a run's generator, or of a folder of images against another. The settings that"
-        " are not given are the run's own. Two folders are scored by the FID Inception, with the numbers of"
-        " torch-fidelity's command, or by the extractor that is named.",
+        description="Scores of a run's generator, or of any images against any others. A run is scored with its own"
+        " settings where no flag says otherwise. Other images are scored by the FID Inception, with the numbers of"
+        " torch-fidelity's command, or by the extractor that is named. `accelerate launch -m mmgan score ...` shares"
+        " the work among processes, with the same numbers.",
     )
-    parser.add_argument("target", metavar="RUN-or-FOLDER", help="a run folder, or a folder of PNG or JPEG images")
     parser.add_argument(
-        "--real", metavar="NAME", help="for a run: train or test; for a folder: the folder of real images"
+        "target",
+        metavar="RUN-or-IMAGES",
+        help="a run folder; or images: a folder, a .zip, an .npz with one array (n, h, w, 3), or a data set as --data"
+        " names it",
     )
+    parser.add_argument("--real", metavar="NAME", help="for a run: train or test of its data; else the real images")
+    parser.add_argument("--real-split", choices=["train", "test"], help="of a data set that --real names; unset: train")
+    parser.add_argument("--image-size", type=int, help="for images of several sizes: resize their centred squares")
     parser.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's name (default: last)")
     add_own_network(parser, "generator")
+    parser.add_argument(
+        "--protocol", choices=[CUSTOM, *PROTOCOLS], help="split and numbers of a published protocol; unset: custom"
+    )
     parser.add_argument("--samples", dest="score_samples", type=int, help="generated images; unset: as the run scores")
+    parser.add_argument("--real-images", type=int, help="so many real images of a run's data; unset: all")
     parser.add_argument("--seed", type=int, help="of the latents; unset: the run's")
-    parser.add_argument("--is-splits", type=int, help="splits of the Inception score; unset: the run's, or 10")
+    parser.add_argument("--is-splits", type=int, help="splits of the class score; unset: the run's, or 10")
     for flag, what in MEASURES.items():
         parser.add_argument(f"--{flag.replace('_', '-')}", action="store_true", default=None, help=f"also {what}")
     parser.add_argument(
@@ -79,8 +90,11 @@ def _parser() -> Parser:
     parser.add_argument(
         "--extractor-weights", metavar="FILE", help="weights of the extractor; unset: its library's cache"
     )
-    parser.add_argument("--data-root", help="folder that holds the data sets; unset: the run's")
-    parser.add_argument("--download", action="store_true", help="fetch the extractor's weights where they are absent")
+    parser.add_argument(
+        "--resize", choices=get_args(Resize), help="to the extractor's size; unset: as the extractor is published"
+    )
+    parser.add_argument("--data-root", help="folder that holds the data sets; unset: the run's, or data")
+    parser.add_argument("--download", action="store_true", help="fetch data and weights where they are absent")
     parser.add_argument("--json", metavar="FILE", help="write the scores with all that they depend on")
     return parser
 
@@ -98,7 +112,12 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     config = read_run_config(folder, GanConfig)
     if arguments.real not in (None, "train", "test"):
         raise UserError(f"--real {arguments.real}: a run is scored against its own data, choose train or test")
-    score = _with_flags(config.score, arguments, score_every=1, real_split=arguments.real or config.score.real_split)
+    for flag, value in {"--image-size": arguments.image_size, "--real-split": arguments.real_split}.items():
+        if value is not None:
+            raise UserError(f"{flag} is for images: a run has its own size, and --real train or test")
+    if arguments.by_class:
+        raise UserError("--by-class needs classes of the samples, which this run's generator does not take")
+    score = _with_flags(config.score, arguments, score_every=1, **_protocol_of_run(arguments, config.score))
     data = _with_flags(config.data, arguments)
     weights = find_weights(score, data)
     trained = load_generator(folder, arguments.checkpoint, own_network(arguments, "generator"))
@@ -114,41 +133,126 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     return entry | {"changed": changed} if entry else {}
 
 
+def _protocol_of_run(arguments: argparse.Namespace, score: GanScoreSettings) -> dict[str, Any]:
+    """The protocol, and what it decides where no flag does; a flag alone makes a run's protocol a custom one."""
+    flags = {
+        "score_samples": arguments.score_samples,
+        "real_split": arguments.real,
+        "real_images": arguments.real_images,
+        "is_splits": arguments.is_splits,
+        "resize": arguments.resize,
+    }
+    given = {name: value for name, value in flags.items() if value is not None}
+    if arguments.protocol in (None, CUSTOM):
+        return {"protocol": CUSTOM if given or arguments.protocol else score.protocol} | given
+    unset = {f.name: f.default for f in fields(score) if f.name in flags}
+    return {"protocol": arguments.protocol} | unset | given
+
+
 def _with_flags(settings: Group, arguments: argparse.Namespace, **more: Any) -> Group:
     """The settings, with the values of the flags that were given."""
     given = {f.name: getattr(arguments, f.name, None) for f in fields(settings)}  # type: ignore[arg-type]
     return replace(settings, **{name: value for name, value in given.items() if value is not None} | more)  # type: ignore[type-var]
 
 
-def _score_folder(arguments: argparse.Namespace) -> dict[str, Any]:
-    from mmgan.scoring import InceptionExtractor, ScoreSettings, extractor_source, score_entry, score_folders
+def _score_images(arguments: argparse.Namespace) -> dict[str, Any]:
+    from accelerate import Accelerator
+
+    from mmgan.process.accelerator import main_process_first
+    from mmgan.scoring import (
+        InceptionExtractor,
+        Processes,
+        ScoreSettings,
+        extractor_source,
+        open_images,
+        score_entry,
+        score_sets,
+    )
+    from mmgan.storage import cache_folder
 
     name = arguments.extractor or "inception"
     if name == "classifier":
-        raise UserError(
-            "--extractor classifier judges runs: score two folders with the FID Inception or another network"
-        )
+        raise UserError("--extractor classifier judges runs: score other images with the FID Inception or another")
     for flag, value in {
         "--generator": arguments.generator,
         "--samples": arguments.score_samples,
+        "--real-images": arguments.real_images,
         "--seed": arguments.seed,
-        "--data-root": arguments.data_root,
     }.items():
         if value is not None:
-            raise UserError(f"{flag} is for runs: the images of two folders are scored as they are")
-    source = extractor_source(name)
+            raise UserError(f"{flag} is for runs: all images of both sides are scored")
+    protocol = arguments.protocol or CUSTOM
+    source = extractor_source(name, arguments.resize)
     weights = source.find(arguments.extractor_weights, download=arguments.download)
+    accelerator = Accelerator()
+    with main_process_first(accelerator):  # the first downloads for all
+        root, download = arguments.data_root or DataSettings().data_root, arguments.download
+        places = {"image_size": arguments.image_size, "data_root": root, "download": download}
+        fakes = open_images(arguments.target, **places)
+        reals = open_images(arguments.real, split=_real_split(arguments, protocol), **places)
+    splits = _check_protocol(protocol, arguments, fakes.count, reals)
     settings = ScoreSettings(
-        splits=10 if arguments.is_splits is None else arguments.is_splits,
+        splits=splits,
         prc=bool(arguments.precision_recall),
         density=bool(arguments.density_coverage),
         infinite=bool(arguments.fd_infinite),
         mmd=bool(arguments.mmd),
         intervals=bool(arguments.intervals),
     )
-    # The unchanged Inception gives torch-fidelity's features bit for bit.
-    extractor = InceptionExtractor(weights, fast=False) if name == "inception" else source.build(weights, "cpu")
-    scores, fakes, reals = score_folders(arguments.target, arguments.real, extractor, settings)
-    return score_entry(
-        scores, settings, extractor, samples=fakes, real=arguments.real, split="folder", reals=reals, device="cpu"
+    # The Inception as it stands gives bitwise torch-fidelity's features.
+    plain = name == "inception" and arguments.resize in (None, "tf1")
+    device = accelerator.device
+    extractor = InceptionExtractor(weights, device, fast=False) if plain else source.build(weights, device)
+    found = score_sets(
+        fakes,
+        reals,
+        extractor,
+        settings,
+        Processes.of(accelerator),
+        by_class=bool(arguments.by_class),
+        cache_dir=cache_folder() / "features",
     )
+    accelerator.wait_for_everyone()  # no process closes connections that another still uses
+    accelerator.end_training()
+    if found is None:
+        return {}
+    return score_entry(
+        found.scores,
+        settings,
+        extractor,
+        samples=fakes.count,
+        real=reals.name,
+        split=reals.split,
+        reals=reals.count,
+        device=device,
+        protocol=protocol,
+        classes=found.classes,
+    )
+
+
+def _real_split(arguments: argparse.Namespace, protocol: str) -> str | None:
+    """The split of the real images, where they are a data set."""
+    if protocol == CUSTOM or arguments.real_split is not None:
+        split: str | None = arguments.real_split
+        return split
+    return PROTOCOLS[protocol].real_split
+
+
+def _check_protocol(protocol: str, arguments: argparse.Namespace, samples: int, reals: "ImageSet") -> int:
+    """The splits of the class score; refuse images that are not the protocol's."""
+    given: int | None = arguments.is_splits
+    if protocol == CUSTOM:
+        return 10 if given is None else given
+    wanted = PROTOCOLS[protocol]
+    if arguments.resize is not None:
+        raise UserError(f"--protocol {protocol} resizes as the extractor does: leave out --resize {arguments.resize}")
+    found = {"samples": samples, "real images": reals.count, "splits": wanted.is_splits if given is None else given}
+    right = {"samples": wanted.score_samples, "real images": wanted.real_images, "splits": wanted.is_splits}
+    for what, count in found.items():
+        if count != right[what]:
+            raise UserError(
+                f"--protocol {protocol} has {right[what]:,} {what}, not {count:,}: choose --protocol {CUSTOM}"
+            )
+    if reals.images is not None and reals.split != wanted.real_split:
+        raise UserError(f"--protocol {protocol} is against the {wanted.real_split} split, not {reals.split}")
+    return wanted.is_splits

@@ -36,7 +36,8 @@ class Metric:
         """Value ± deviation, with this metric's digits."""
         if value is None:
             return MISSING
-        return f"{value:.{self.digits}f}" + ("" if deviation is None else f" ± {deviation:.{self.digits}f}")
+        # z: a distance of -1e-9 is 0.000, not -0.000
+        return f"{value:z.{self.digits}f}" + ("" if deviation is None else f" ± {deviation:z.{self.digits}f}")
 
 
 IS = Metric("IS", "scores", "inception_score_mean", 3, "↑", "inception_score_std")

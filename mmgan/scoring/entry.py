@@ -1,12 +1,14 @@
 """An entry of scores.json: each value with everything it depends on."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 
+from mmgan.scoring.by_class import ClassScores, means_of
 from mmgan.scoring.extractors import Extractor
 from mmgan.scoring.scores import FD_INFINITE, MMD, Scores, ScoreSettings, score_names
 
@@ -26,6 +28,7 @@ def score_entry(
     averaged: bool | None = None,
     reason: str | None = None,
     protocol: str = "custom",
+    classes: Mapping[str, ClassScores] | None = None,
 ) -> dict[str, Any]:
     """A JSON object with no NaN in it.
 
@@ -43,10 +46,11 @@ def score_entry(
         averaged: whether the generator's averaged weights were used; None for folders.
         reason: why there are no scores.
         protocol: by whose name these images were chosen.
+        classes: the scores of each class, where they were asked for.
     """
     if (scores is None) != (reason is not None):
         raise ValueError("give scores, or the reason why there are none")
-    return {
+    entry = {
         "scores": dict.fromkeys(metric_names(settings, extractor)) if scores is None else _finite(scores),
         "intervals": {} if scores is None else {name: list(ends) for name, ends in scores.intervals.items()},
         "reason": reason,
@@ -68,6 +72,19 @@ def score_entry(
         "averaged_weights": averaged,
         "device": device_name(torch.device(device)),
         "versions": {name: _version(name) for name in ("mmgan", "torch", "torch-fidelity")},
+    }
+    return entry if classes is None else entry | {"by_class": _by_class(classes), "mean_by_class": means_of(classes)}
+
+
+def _by_class(classes: Mapping[str, ClassScores]) -> dict[str, Any]:
+    return {
+        name: {
+            "samples": of.samples,
+            "real_images": of.reals,
+            "scores": _finite(of.scores),
+            "intervals": {score: list(ends) for score, ends in of.scores.intervals.items()},
+        }
+        for name, of in classes.items()
     }
 
 

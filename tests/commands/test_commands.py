@@ -45,9 +45,9 @@ def images(tmp_path: Path) -> Path:
 
 REFUSED = {
     "unknown command": (["scor"], "did you mean score?"),
-    "no target": (["score"], "RUN-or-FOLDER"),
-    "no such folder": (["score", "{tmp}/none"], "is not a folder"),
-    "folder without real": (["score", "{images}"], "--real FOLDER"),
+    "no target": (["score"], "RUN-or-IMAGES"),
+    "no such folder": (["score", "{tmp}/none"], "is no run folder"),
+    "folder without real": (["score", "{images}"], "name the real images with --real"),
     "no weights": (["score", "{images}", "--real", "{images}"], "--extractor-weights FILE"),
     "judge for folders": (["score", "{images}", "--real", "{images}", "--extractor", "classifier"], "FID Inception"),
     "not a run": (["sample", "{images}"], "config.yaml"),
@@ -89,5 +89,7 @@ def test_two_folders_by_a_timm_network_with_all_measures(tmp_path: Path, capsys:
     assert "class_score:timm:tf_efficientnet_lite0_mean" in entry["scores"]
     assert {"precision", "recall", "density", "coverage", "gaussian_mmd"} < set(entry["scores"])
     printed = capsys.readouterr().out
-    assert printed.startswith("class score ")
-    assert f"coverage {entry['scores']['coverage']:.3f}" in printed
+    lines = [line.split() for line in printed.splitlines()]
+    assert lines[0] == ["score", "value", "95", "%", "interval"]
+    assert ["coverage", f"{entry['scores']['coverage']:.3f}"] in lines
+    assert next(line for line in lines if line[:1] == ["protocol"])[:4] == ["protocol", "custom,", "2", "splits"]

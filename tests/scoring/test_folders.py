@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from mmgan.errors import UserError
-from mmgan.scoring import Features, Reference, ScoreSettings, image_paths, image_reader, score_features, score_folders
+from mmgan.scoring import Features, Reference, ScoreSettings, open_folder, score_features, score_folders
 from tests.support.images import chunk, decoy_gs, eps_bytes, png_of
 from tests.support.scoring_images import smooth_images, tiny_extractor, write_images
 
@@ -30,16 +30,16 @@ def test_images_are_found_below_the_folder_in_order_and_read_as_rgb(tmp_path: Pa
     write_images(tmp_path / "a", images[:2])
     write_images(tmp_path / "a" / "below", images[2:])
     (tmp_path / "a" / "notes.txt").write_text("no image")
-    paths = image_paths(tmp_path / "a")
-    assert [path.name for path in paths] == ["000.png", "001.png", "000.png", "001.png"]
-    assert torch.equal(image_reader(paths)(1, 3), images[1:])
+    found = open_folder(tmp_path / "a")
+    assert (found.count, found.classes) == (4, None)
+    assert torch.equal(found.read(1, 3), images[1:])
     grey = smooth_images(2, 1, channels=1)
-    paths = image_paths(write_images(tmp_path / "grey", grey))
-    assert torch.equal(image_reader(paths)(0, 2), grey.expand(-1, 3, -1, -1))
+    found = open_folder(write_images(tmp_path / "grey", grey))
+    assert torch.equal(found.read(0, 2), grey.expand(-1, 3, -1, -1))
     Image.new("RGBA", (8, 8), (10, 20, 30, 40)).save(tmp_path / "grey" / "z.PNG")
     Image.new("RGB", (8, 8)).save(tmp_path / "grey" / "z.jpeg")
-    found = image_reader(image_paths(tmp_path / "grey"))(2, 2)
-    assert found[0, :, 0, 0].tolist() == [217, 218, 220]  # transparency is laid on white
+    last = open_folder(tmp_path / "grey").read(2, 2)
+    assert last[0, :, 0, 0].tolist() == [217, 218, 220]  # transparency is laid on white
 
 
 def test_folders_that_cannot_be_scored_are_refused_in_one_line(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_folders_that_cannot_be_scored_are_refused_in_one_line(tmp_path: Path) -
     (fake_image / "bad.png").write_text("text")
     cases = {
         "absent": "is not a folder",
-        "empty": "no PNG or JPEG image",
+        "empty": "no image in",
         "one": "1 real images are too few",
         "mixed": "differ in size.*9x9",
         "text": "bad.png' is not a readable image",
