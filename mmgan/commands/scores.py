@@ -8,8 +8,6 @@ from typing import Any
 from mmgan.commands.arguments import Parser
 from mmgan.errors import UserError
 from mmgan.process.program import program
-from mmgan.report.entries import is_generated, metrics_of
-from mmgan.report.score_text import compare_text
 
 
 @program
@@ -31,6 +29,8 @@ def main(argv: Sequence[str]) -> None:
     places = list(dict.fromkeys(arguments.scores))
     if len(places) < 2:
         raise UserError("give two or more different files or runs to compare")
+    from mmgan.report.score_text import compare_text  # here, so that --help does not wait for torch
+
     print(compare_text({place: read_entry(Path(place)) for place in places}))
 
 
@@ -56,6 +56,8 @@ def read_entry(path: Path) -> Mapping[str, Any]:
 
 def _is_entry(entry: Any) -> bool:
     """Whether it has the parts that a comparison reads."""
+    from mmgan.report.entries import is_generated, metrics_of
+
     if not isinstance(entry, dict) or not is_generated(entry):
         return False
     parts = {"scores": dict, "extractor": dict, "real": dict, "settings": dict, "samples": int}
