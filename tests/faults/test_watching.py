@@ -41,6 +41,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_gan_in_two_processes(runs: Path) -> None:
     assert len(RunFolder(runs / "busy").read_scores()["history"]) == 4
+    assert [entry["step"] for entry in RunFolder(runs / "busy").read_diagnoses()] == [5, 8]
     assert not (runs / "quiet/scores.json").exists()
     assert_same_weights(runs / "quiet", runs / "busy", 8)
 

@@ -40,7 +40,11 @@ WATCHED = {
     "busy": (
         "none",
         "gan",
-        [*GAN, "--log-every", "1", "--checkpoint-every", "1", "--sample-every", "1", "--score-every", "2"],
+        [
+            *GAN,
+            *("--log-every", "1", "--checkpoint-every", "1", "--sample-every", "1", "--score-every", "2"),
+            *("--diagnose-every", "5", "--tracker", "tensorboard"),
+        ],
     ),
     "classifier-quiet": ("none", "classifier", [*CLASSIFIER, "--log-every", "1000", "--checkpoint-every", "0"]),
     "classifier-busy": ("none", "classifier", [*CLASSIFIER, "--log-every", "1", "--tracker", "tensorboard"]),
