@@ -38,6 +38,7 @@ def main(argv: Sequence[str]) -> None:
     from mmgan.gan.diagnoser import Diagnoser
     from mmgan.gan.networks import load_both
     from mmgan.gan.own import OwnNetworks
+    from mmgan.networks.faults import user_code
     from mmgan.report.diagnosis import diagnosis_line, diagnosis_picture
     from mmgan.runs.data import read_split
     from mmgan.runs.folder import RunFolder
@@ -56,7 +57,9 @@ def main(argv: Sequence[str]) -> None:
         held_out = read_split(data, "test")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     diagnoser = Diagnoser.of(config, train, held_out, device)
-    entry = diagnoser.entry(generator.network.to(device), discriminator.network.to(device), facts["step"], pick)
+    networks = generator.network.to(device), discriminator.network.to(device)
+    with user_code(own.places or str(folder.path), "when it was diagnosed"):
+        entry = diagnoser.entry(*networks, step=facts["step"], pick=pick)
     path = folder.note_diagnosis(entry, diagnosis_picture(entry))
     print(f"{discriminator.checkpoint}, step {facts['step']}")
     for line in (*generator.notes, *discriminator.notes):

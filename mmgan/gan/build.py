@@ -19,12 +19,13 @@ from mmgan.gan.own import OwnNetworks
 from mmgan.gan.regularization import check_rule, count_heads, make_augment, make_regularizers
 from mmgan.gan.scores import GanScorer, find_weights
 from mmgan.mixing.policies import RealFakePolicy
+from mmgan.networks.faults import user_code
 from mmgan.process.accelerator import memory_format
 from mmgan.process.stopping import StopRequests
 from mmgan.runs.data import image_shape, load_split, mixed_network, shared_batches
 from mmgan.runs.folder import default_folder
 from mmgan.runs.session import Session
-from mmgan.training.average import make_average
+from mmgan.training.average import frozen_copy, make_average
 
 
 def build(
@@ -63,6 +64,9 @@ def build(
         averaged = config.training.ema > 0
         scorer = GanScorer(score, real, weights, data.data_root, parts.latent_dim, seed, averaged, accelerator, stop)
     diagnoser = Diagnoser.of(config, images, held_out, accelerator.device) if config.diagnosis.diagnose_every else None
+    if diagnoser is not None and own:
+        with user_code(own.places, "when the untrained networks were diagnosed, in evaluation mode"):
+            diagnoser.entry(*(frozen_copy(network, accelerator) for network in networks), step=0, pick=own.pick)
     return session, parts, images, scorer, diagnoser
 
 

@@ -23,6 +23,7 @@ from mmgan.gan.diagnosis import (
     straightness,
 )
 from mmgan.mixing import Mixed
+from mmgan.mixing.names import stage_names
 from mmgan.mixing.plan import NO_LAYER, PIXEL
 from mmgan.scoring import latents
 
@@ -120,9 +121,9 @@ class Diagnoser:
 
     def layers(self, discriminator: nn.Module) -> tuple[str, ...]:
         """The pixels and the discriminator's own stages; without stages the pixels and the layers of the run."""
-        stages = getattr(discriminator, "stages", None)
-        short = {module: name for name, module in reversed(stages.items())} if stages else {}
-        names = [name for name in stages if name in short.values()] if stages else self.mixed
+        stages = stage_names(discriminator)
+        first = {module: name for name, module in reversed(stages.items())}.values()  # of several names of a module
+        names = [name for name in stages if name in first] or self.mixed
         return tuple(dict.fromkeys([PIXEL, *(name for name in names if name != NO_LAYER)]))
 
     def _rows(self, images: Images) -> Rows:

@@ -67,6 +67,11 @@ class OwnNetworks:
         both = {"generator": self.generator, "discriminator": self.discriminator}
         return {role: network for role, network in both.items() if network is not None}
 
+    @property
+    def places(self) -> str:
+        """Where they come from, for messages."""
+        return " and ".join(network.place for network in self.by_role.values())
+
     def code(self) -> dict[str, str]:
         """The facts about code that a resumed run must not change."""
         return {name: value for role, network in self.by_role.items() for name, value in network.code(role).items()}

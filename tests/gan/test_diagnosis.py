@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mmgan.commands import diagnose
+from mmgan.commands import diagnose, export
+from mmgan.errors import UserError
 from mmgan.gan.diagnosis import (
     along_lam,
     calibration,
@@ -18,7 +19,11 @@ from mmgan.gan.diagnosis import (
     overfitting,
     straightness,
 )
+from mmgan.gan.export import read_export
+from mmgan.gan.networks import load_generator
+from mmgan.gan.own import OwnNetwork
 from mmgan.mixing import Mixed
+from mmgan.networks.own import find_factory
 from mmgan.runs.folder import RunFolder
 
 LAM = torch.tensor([0.0, 0.25, 0.5, 1.0])
@@ -155,3 +160,72 @@ def test_without_held_out_images_there_is_no_r(tmp_path: Path, train) -> None:
     assert entry["overfitting"] is None
     assert "held_out" not in entry["logits"]
     assert entry["pairs"] == 20
+
+
+OWN = """
+import torch
+from torch import nn
+
+
+class G(nn.Module):
+    def __init__(self, latent_dim, gain=1.0):
+        super().__init__()
+        self.linear, self.gain = nn.Linear(latent_dim, 256), gain
+
+    def forward(self, z):
+        return (self.gain * self.linear(z)).view(-1, 1, 16, 16).tanh()
+
+
+class D(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Sequential(nn.Flatten(), nn.Linear(256, 4), nn.ReLU()), nn.Linear(4, 1)
+
+    def forward(self, x):
+        h = self.body(x)
+        return {"logits": self.head(h), "features": h}
+
+
+class OddInEvaluation(D):
+    def forward(self, x):
+        if not self.training and len(x) > 8:
+            raise RuntimeError("too many rows")
+        return super().forward(x)
+"""
+
+
+@pytest.mark.slow(3)
+def test_own_networks_are_diagnosed_and_exported_by_name(
+    tmp_path: Path, train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "own_diagnosed.py"
+    file.write_text(OWN)
+    run, names = tmp_path / "run", ["--generator", f"{file}:G", "--generator-args", '{"gain": 2.0}', "--pick", "logits"]
+    flags = ["--steps", "1", "--mix", "body", "--score-every", "0", "--sample-every", "0", "--max-images", "20"]
+    assert train(tmp_path / "odd", *flags, *names, "--discriminator", f"{file}:OddInEvaluation") == 0
+    again = ["--diagnose-every", "1", "--discriminator", f"{file}:OddInEvaluation"]
+    assert train(tmp_path / "refused", *flags, *names, *again) == 2
+    assert (
+        "when the untrained networks were diagnosed, in evaluation mode: RuntimeError: too" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "refused").exists()
+
+    assert train(run, *flags, *names, "--discriminator", f"{file}:D", "--diagnose-every", "1") == 0
+    (entry,) = RunFolder(run).read_diagnoses()
+    assert list(entry["layers"]) == ["pixel", "body"]
+    assert entry["layers"]["body"]["relative_deviation"] == pytest.approx(0, abs=1e-4)  # the head is affine
+    capsys.readouterr()
+    assert diagnose.main([str(run)]) == 2
+    assert "name it again, as in --generator" in capsys.readouterr().err
+    both = ["--generator", f"{file}:G", "--discriminator", f"{file}:D"]
+    assert diagnose.main([str(run), *both]) == 0
+    assert RunFolder(run).read_diagnoses() == [entry]
+
+    assert export.main([str(run), "--out", str(tmp_path / "out"), *both[:2]]) == 0
+    assert str(tmp_path) not in (tmp_path / "out/README.md").read_text() + (tmp_path / "out/config.json").read_text()
+    with pytest.raises(UserError, match="not its code: name it again"):
+        read_export(tmp_path / "out")
+    own = OwnNetwork(f"{file}:G", find_factory(f"{file}:G"))
+    trained = load_generator(RunFolder(run), "last", own)
+    z = torch.randn(2, 8)
+    assert torch.equal(read_export(tmp_path / "out", own).network(z), trained.network(z))
