@@ -65,8 +65,9 @@ def build(
         scorer = GanScorer(score, real, weights, data.data_root, parts.latent_dim, seed, averaged, accelerator, stop)
     diagnoser = Diagnoser.of(config, images, held_out, accelerator.device) if config.diagnosis.diagnose_every else None
     if diagnoser is not None and own:
+        g, d = (frozen_copy(network, accelerator) for network in networks)
         with user_code(own.places, "when the untrained networks were diagnosed, in evaluation mode"):
-            diagnoser.entry(*(frozen_copy(network, accelerator) for network in networks), step=0, pick=own.pick)
+            diagnoser.entry(g, d, step=0, pick=own.pick)
     return session, parts, images, scorer, diagnoser
 
 
