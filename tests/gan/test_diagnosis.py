@@ -25,6 +25,7 @@ from mmgan.gan.own import OwnNetwork
 from mmgan.mixing import Mixed
 from mmgan.networks.own import find_factory
 from mmgan.runs.folder import RunFolder
+from mmgan.train_gan import main
 
 LAM = torch.tensor([0.0, 0.25, 0.5, 1.0])
 
@@ -195,22 +196,21 @@ class OddInEvaluation(D):
 
 
 @pytest.mark.slow(3)
-def test_own_networks_are_diagnosed_and_exported_by_name(
-    tmp_path: Path, train, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_own_networks_are_diagnosed_and_exported_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "own_diagnosed.py"
     file.write_text(OWN)
     run, names = tmp_path / "run", ["--generator", f"{file}:G", "--generator-args", '{"gain": 2.0}', "--pick", "logits"]
     flags = ["--steps", "1", "--mix", "body", "--score-every", "0", "--sample-every", "0", "--max-images", "20"]
-    assert train(tmp_path / "odd", *flags, *names, "--discriminator", f"{file}:OddInEvaluation") == 0
+    flags += ["--latent-dim", "8", "--batch-size", "8"]
+    assert main([*flags, *names, "--discriminator", f"{file}:OddInEvaluation", "--out", str(tmp_path / "odd")]) == 0
     again = ["--diagnose-every", "1", "--discriminator", f"{file}:OddInEvaluation"]
-    assert train(tmp_path / "refused", *flags, *names, *again) == 2
+    assert main([*flags, *names, *again, "--out", str(tmp_path / "refused")]) == 2
     assert (
         "when the untrained networks were diagnosed, in evaluation mode: RuntimeError: too" in capsys.readouterr().err
     )
     assert not (tmp_path / "refused").exists()
 
-    assert train(run, *flags, *names, "--discriminator", f"{file}:D", "--diagnose-every", "1") == 0
+    assert main([*flags, *names, "--discriminator", f"{file}:D", "--diagnose-every", "1", "--out", str(run)]) == 0
     (entry,) = RunFolder(run).read_diagnoses()
     assert list(entry["layers"]) == ["pixel", "body"]
     assert entry["layers"]["body"]["relative_deviation"] == pytest.approx(0, abs=1e-4)  # the head is affine
