@@ -5,7 +5,7 @@ rank r * N + s of N times as many processes.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,25 +128,31 @@ class Steps:
         with torch.no_grad(), self.accelerator.autocast():
             fake = self._made(part.latents, number, part.rank)  # (b, c, h, w)
         real = self._augmented(part.real, "real", number, part.rank)  # (b, c, h, w)
-        real, fake = self.regularizers.differentiable(number, real, fake.to(real.dtype))
-        with self._precision(number):
-            x = torch.cat([real, fake])  # (2b, c, h, w)
+        fake = fake.to(real.dtype)
+        at_real, at_fake = self.regularizers.differentiable(number, real, fake)
+        # Differentiating a forward takes all of its rows. Another forward of the penalised rows alone costs less,
+        # unless these are all.
+        all_rows = at_real.requires_grad and at_fake.requires_grad and len(part.plan) == 0
+        with self._exact() if all_rows else self.accelerator.autocast():
+            x = torch.cat([at_real, at_fake] if all_rows else [real, fake])  # (2b, c, h, w)
             logits = in_float32(self.discriminator(x, plan=part.plan, mode="append"))  # (2b + m,)
             terms = discriminator_objective(self.loss, logits, part.plan, self.mix)
-            on_real, on_fake, _ = part.plan.split(logits)  # (b,), (b,)
-            step = Step(
-                real,
-                fake,
-                on_real,
-                on_fake,
-                self._logits,
-                number,
-                self.seed,
-                part.rank,
-                generator=lambda z: self._made(z, number, part.rank),
-                latents=part.latents,
-                last=last,
-            )
+        on_real, on_fake, _ = part.plan.split(logits)  # (b,), (b,)
+        step = Step(
+            at_real,
+            at_fake,
+            on_real if all_rows or not at_real.requires_grad else self._exact_logits(at_real),
+            on_fake if all_rows or not at_fake.requires_grad else self._exact_logits(at_fake),
+            self._logits,
+            number,
+            self.seed,
+            part.rank,
+            generator=lambda z: self._made(z, number, part.rank),
+            latents=part.latents,
+            last=last,
+        )
+        eager = self._eager() if self.regularizers.second_order(number) else nullcontext()
+        with eager, self.accelerator.autocast():
             penalty, values = self.regularizers.forward(step)
         if values:
             terms["loss_d"] = terms["loss_d"] + penalty
@@ -198,6 +204,10 @@ class Steps:
         with spectral_norms_at_rest(self.plain_d):
             return in_float32(self.plain_d(images))
 
+    def _exact_logits(self, images: Float[Tensor, "n c h w"]) -> Any:
+        with self._exact():
+            return self._logits(images)
+
     def _made(self, latents: Float[Tensor, "b d"], number: int, rank: int) -> Float[Tensor, "b c h w"]:
         """Fake images as the discriminator's step sees them."""
         return self._augmented(self.plain_g(latents), "fake", number, rank)
@@ -216,16 +226,14 @@ class Steps:
             yield
 
     @contextmanager
-    def _precision(self, number: int) -> Iterator[None]:
-        """The run's own, but float32 and no compiled graph where a penalty differentiates twice."""
-        with ExitStack() as stack:
-            if not self.regularizers.second_order(number):
-                stack.enter_context(self.accelerator.autocast())
-            else:
-                stack.enter_context(torch.autocast(self.accelerator.device.type, enabled=False))
-                if self.plain_d._compiled_call_impl is not None:
-                    stack.enter_context(torch.compiler.set_stance("force_eager"))
+    def _exact(self) -> Iterator[None]:
+        """For a forward that a penalty differentiates twice: in float32, and not compiled."""
+        with self._eager(), torch.autocast(self.accelerator.device.type, enabled=False):
             yield
+
+    def _eager(self) -> AbstractContextManager[object]:
+        compiled = self.plain_d._compiled_call_impl is not None
+        return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
 
 
 def in_float32(logits: Any) -> Any:

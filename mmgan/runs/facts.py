@@ -1,7 +1,7 @@
 """The conditions that a run must not change: saved with each checkpoint and compared on resume."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from typing import Any
 
@@ -48,8 +48,11 @@ NAMES = {
 
 
 def list_changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Every difference between the conditions of a checkpoint and the current ones, one line each."""
+    """Every difference between the conditions of a checkpoint and the current ones, one line each. More steps are none:
+    `Extension` has them."""
     before, after = _plain(saved), _plain(now)
+    if find_extension(saved, now):
+        del before["steps"], after["steps"]
     return [
         f"{NAMES.get(key, key)} was {before.get(key)}, is {after.get(key)}"
         for key in [*after, *(key for key in before if key not in after)]
@@ -63,6 +66,40 @@ def code_changes(saved: Mapping[str, Any], code: Mapping[str, str]) -> tuple[str
     return tuple(
         f"{name} was {before.get(name)}, is {value}" for name, value in code.items() if before.get(name) != value
     )
+
+
+@dataclass(frozen=True)
+class Extension:
+    """A run that resumes with more steps than it was begun with.
+
+    With a constant learning rate it is the run that was begun with all of them, bit by bit. A rate that falls over all
+    steps was lower so far than in such a run, and is so high again from here on.
+
+    Attributes:
+        before, after: the numbers of steps.
+        falls_from: the learning rate at step 0 where it falls linearly over all steps; else None.
+    """
+
+    before: int
+    after: int
+    falls_from: float | None
+
+    def in_words(self, step: int) -> str:
+        """What happens from `step` on."""
+        line = f"steps was {self.before}, is {self.after}"
+        if self.falls_from is None:
+            return line
+        there, here = (self.falls_from * (1 - step / steps) for steps in (self.before, self.after))
+        return f"{line}: the learning rate at step {step} is {here:.3g}, not {there:.3g}, and falls to 0 anew"
+
+
+def find_extension(saved: Mapping[str, Any], now: Mapping[str, Any]) -> Extension | None:
+    """The extension between the conditions of a checkpoint and the current ones, or None."""
+    before, after = (_plain(facts).get("steps") for facts in (saved, now))
+    if not isinstance(before, int) or not isinstance(after, int) or after <= before:
+        return None
+    settings = now["settings"]
+    return Extension(before, after, settings["lr"] if settings.get("lr_decay") == "linear" else None)
 
 
 def refuse_changes(changes: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from mmgan.runs.checkpoints import (
     save_checkpoint,
     step_name,
 )
-from mmgan.runs.facts import list_changes, refuse_changes, run_facts
+from mmgan.runs.facts import find_extension, list_changes, refuse_changes, run_facts
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import load_network, load_optimizer, read_facts
 from mmgan.runs.tracking import start_tracker, track_picture, track_values
@@ -159,7 +159,8 @@ class Session:
 
     def _restore(self, values: Mapping[str, Any]) -> list[str]:
         """Load the newest checkpoint into the parts and drop the metrics after it. Where --allow-changed accepts a
-        change, `values` go to config.yaml. The lines that are returned name the checkpoint and those passed over."""
+        change, or the run is extended, `values` go to config.yaml. The lines that are returned name the checkpoint and
+        those passed over."""
         path, faults = self.newest
         saved = read_facts(path)
         step = int(saved["step"])
@@ -169,6 +170,10 @@ class Session:
         changes = list_changes(saved, self.facts) + ([metrics_fault] if metrics_fault else [])
         if not self.settings.allow_changed:
             refuse_changes(changes)
+        if self.total_steps < step:
+            raise UserError(f"the run has done {step} steps, more than the {self.total_steps} that it is to have now")
+        extension = find_extension(saved, self.facts)
+        longer = [extension.in_words(step)] if extension else []
         for stem, network in self.parts.networks().items():
             load_network(path, stem, self.accelerator.unwrap_model(network))
         for stem, optimizer in self.parts.optimizers().items():
@@ -179,17 +184,20 @@ class Session:
             self.accelerator.scaler.load_state_dict(saved["scaler"])
         self.parts.step = step
         self.notes = {name: saved.get(name, value) for name, value in self.notes.items()}
-        self.changed = [*saved.get("changed", []), *(f"from step {step} on: {change}" for change in changes)]
+        # With a constant rate a longer run is the run that was begun so: nothing has changed.
+        noted = changes + (longer if extension and extension.falls_from is not None else [])
+        self.changed = [*saved.get("changed", []), *(f"from step {step} on: {change}" for change in noted)]
 
         def tidy() -> None:
             self.folder.cut_metrics(step)
-            if changes:
+            if changes or extension:
                 self.folder.write_config(values)
 
         on_main(self.accelerator, tidy)
         return [
             *(f"passed over: {fault}" for fault in faults),
             *(f"--allow-changed: going on although {change}" for change in changes),
+            *(f"extended: {line}" for line in longer),
             f"resumed from {path} at step {step}",
         ]
 

@@ -8,7 +8,7 @@ import pytest
 
 from mmgan.runs.facts import list_changes, run_facts
 from mmgan.runs.folder import RunFolder
-from tests.support.compare import contents
+from tests.support.compare import assert_same_run, contents
 from tests.support.forks import Job, run_all, run_one
 from tests.support.small_runs import CLASSIFIER, GAN, UNSCORED
 
@@ -34,7 +34,7 @@ def test_every_difference_is_listed_and_nothing_touched(half: Path) -> None:
         "loss was jsgan, is hinge": resume("--lr", "0.001", "--loss", "hinge"),
         "seed was 0, is 1": resume("--seed", "1"),
         "mix was 1,2,pixel, is 1": resume("--mix", "1"),
-        "steps was 6, is 8": resume("--steps", "8"),
+        "steps was 6, is 5": resume("--steps", "5"),
         "score_samples was 40, is 60": resume("--score-samples", "60"),
         "channels_last was True, is False": resume("--no-channels-last"),
         "the number of processes was 1, is 2": resume(processes=2),
@@ -61,7 +61,8 @@ def test_allow_changed_goes_on_and_says_so(half: Path, tmp_path: Path) -> None:
     scores = folder.read_scores()
     for entry in (scores["last"], *scores["history"]):
         assert "from step 4 on: lr was 0.0004, is 0.001" in entry["changed"]
-        assert "from step 4 on: steps was 6, is 8" in entry["changed"]
+        rate = "the learning rate at step 4 is 0.0005, not 0.000333, and falls to 0 anew"
+        assert f"from step 4 on: steps was 6, is 8: {rate}" in entry["changed"]
         assert any(line.startswith("from step 4 on: mmgan's version was ") for line in entry["changed"])
     state = json.loads((folder.checkpoints / "step-00000008/state.json").read_text())
     assert state["changed"] == scores["last"]["changed"]
@@ -77,6 +78,33 @@ def test_allow_changed_goes_on_and_says_so(half: Path, tmp_path: Path) -> None:
     assert resumed.code == 0, resumed.err
     assert "going on although" not in resumed.out
     assert folder.read_scores()["last"]["changed"] == scores["last"]["changed"]
+
+
+def test_more_steps_are_said_and_need_no_flag(half: Path, tmp_path: Path) -> None:
+    """With a constant rate the run is bitwise the one that was begun with all of them."""
+    flags = [*UNSCORED, "--sample-every", "0", "--lr-decay", "none"]
+    whole, longer = tmp_path / "whole/run", tmp_path / "longer/run"
+    falling = tmp_path / "falling/run"
+    shutil.copytree(half, falling)
+    (ended,) = run_all([Job("gan", [*flags, "--steps", "4", "--out", str(longer)])])
+    assert ended.code == 0, ended.err
+    said = run_all(
+        [
+            Job("gan", [*flags, "--out", str(whole)]),
+            Job("gan", ["--out", str(longer), "--resume", "--steps", "6"]),
+            Job("gan", ["--out", str(falling), "--resume", "--steps", "8"]),
+            Job("gan", ["--out", str(half), "--resume", "--steps", "3", "--allow-changed"]),
+        ]
+    )
+    assert [done.code for done in said] == [0, 0, 0, 2]
+    assert "extended: steps was 4, is 6\n" in said[1].out
+    assert_same_run(whole, longer, scored=False)
+    assert RunFolder(longer).read_config()["steps"] == 6
+    assert "extended: steps was 6, is 8: the learning rate at step 4 is 0.0002, not 0.000133, and falls" in said[2].out
+    assert [row["step"] for row in RunFolder(falling).read_metrics()] == list(range(1, 9))
+    (entry,) = RunFolder(falling).read_scores()["last"]["changed"]
+    assert entry.startswith("from step 4 on: steps was 6, is 8")
+    assert "the run has done 4 steps, more than the 3" in said[3].error
 
 
 def test_without_changes_none_are_named(half: Path, tmp_path: Path) -> None:

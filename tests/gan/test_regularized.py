@@ -150,6 +150,25 @@ def gradients_of(loss: Tensor, network: nn.Module) -> Tensor:
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(network.parameters()))])
 
 
+def test_penalties_at_all_rows_differentiate_the_forward_of_the_step() -> None:
+    """R1 with R2 and no mixing: no further forward, the same numbers."""
+    settings = GanRegularizerSettings(r1=2.0, r2=3.0)
+    calls: list[int] = []
+    (row,), parts = trained(regularizers=settings)
+    by_hand = ByHand("")
+    by_hand.step(0)
+    r1, r2 = by_hand.term("r1"), by_hand.term("r2")
+    loss = F.softplus(-by_hand.on_real).mean() + F.softplus(by_hand.on_fake).mean() + 2 * r1 + 3 * r2
+    assert (row["r1"], row["r2"]) == pytest.approx((float(r1.detach()), float(r2.detach())), rel=1e-4)
+    assert row["loss_d"] == pytest.approx(float(loss.detach()), rel=1e-5)
+    theirs = gradients_of(loss, by_hand.d)
+    assert float((gradients(parts.opt_d) - theirs).norm() / theirs.norm()) < 1e-4
+    parts.discriminator.register_forward_hook(lambda *_: calls.append(1))
+    parts.step = 0
+    train_gan(parts, GanMixSettings(), STILL, LoopContext(Accelerator(cpu=True), SEED))
+    assert len(calls) == 2  # D's step and G's
+
+
 @pytest.mark.parametrize("augment", ["", AUGMENT])
 @pytest.mark.parametrize("name", ALL)
 def test_one_step_with_a_regularizer_and_mixing_equals_the_same_step_by_hand(name: str, augment: str) -> None:
