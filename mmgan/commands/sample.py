@@ -46,6 +46,7 @@ def main(argv: Sequence[str]) -> None:
 
     from mmgan.gan.latents import Truncated, closed_path
     from mmgan.gan.networks import load_generator
+    from mmgan.memory import check_fits
     from mmgan.runs.folder import RunFolder
     from mmgan.runs.pictures import save_animation, save_grid
     from mmgan.scoring import image_source, images_of, latents
@@ -63,6 +64,10 @@ def main(argv: Sequence[str]) -> None:
         print(f"note: since the run {note}")
     cut = "" if limit is None else f"-truncation{limit:g}"
     name = f"{trained.checkpoint.name}-seed{arguments.seed}-{arguments.count}{cut}"
+    if out is None or arguments.interpolate is not None:
+        shown = arguments.count * (arguments.interpolate or 1)
+        need = shown * trained.facts["channels"] * trained.facts["image_size"] ** 2
+        check_fits(need, f"{shown:,} images in one picture", "--count or --interpolate")
     if arguments.interpolate is not None:
         path = closed_path(latents(0, arguments.count, dim, arguments.seed), arguments.interpolate)
         images = images_of(generator, path)

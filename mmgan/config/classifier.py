@@ -80,7 +80,7 @@ class ClassifierNetworkSettings(SettingsGroup):
         "mlp",
     ] = setting("preactresnet18", "family, and depth of a PreActResNet")
     width: int | None = setting(None, "preactresnet: channels of the first stage; unset: 64", least=1)
-    depth: int | None = setting(None, "wideresnet: 6 n + 4 layers; unset: 28", least=1)
+    depth: int | None = setting(None, "wideresnet: 6 n + 4 layers; unset: 28", least=1, below=2000)
     widen_factor: int | None = setting(None, "wideresnet: widening factor; unset: 10", least=1)
     stem_stride: int = setting(1, "preactresnet, wideresnet: 2 halves the image at once", least=1)
     bias: bool = setting(False, "wideresnet: biased convolutions, as in the released code")

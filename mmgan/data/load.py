@@ -8,6 +8,7 @@ from mmgan.data.images import Images, make_images
 from mmgan.data.pixels import padded, resized, with_channels
 from mmgan.data.published import TORCHVISION, load_tiny_imagenet, read_digits, read_torchvision
 from mmgan.errors import UserError, did_you_mean
+from mmgan.memory import check_fits
 from mmgan.storage import folder_of
 
 DATASETS = ("digits", *TORCHVISION, "tiny-imagenet", "folder:PATH")
@@ -62,4 +63,7 @@ def load_images(
     pixels, labels, classes = read_digits(split) if name == "digits" else read_torchvision(name, root, split, download)
     if name in ("mnist", "fashion-mnist") and image_size == 32:
         pixels = padded(pixels, 32)  # as usual: strokes keep their sharpness
+    if image_size is not None:
+        need = len(pixels) * (channels or pixels.shape[1]) * image_size**2
+        check_fits(need, f"images of {image_size} x {image_size} pixels", "--image-size")
     return make_images(name, split, resized(with_channels(pixels, channels), image_size), labels, classes)

@@ -1,6 +1,6 @@
 """The parts of a GAN run, built from its settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from mmgan.networks.faults import user_code
 from mmgan.process.accelerator import memory_format
 from mmgan.process.stopping import StopRequests
 from mmgan.runs.data import image_shape, load_split, mixed_network, shared_batches
+from mmgan.runs.estimate import Pass, check_training, sizes_of
 from mmgan.runs.folder import default_folder
 from mmgan.runs.session import Session
 from mmgan.training.average import frozen_copy, make_average
@@ -54,7 +55,9 @@ def build(
 
     split = load_split(data, "train", accelerator)
     images, held_out = training_images(config, split)
-    networks = build_networks(config.networks, **image_shape(images), seed=seed, own=own)
+    shape = image_shape(images)
+    check_memory(config, shape, accelerator, own)
+    networks = build_networks(config.networks, **shape, seed=seed, own=own)
     if own:
         try_own(own, *networks, config, images, accelerator)
     parts = make_parts(*networks, config, images, policy, accelerator, own.pick)
@@ -104,6 +107,25 @@ def try_own(
         share_weights(discriminator, accelerator)
         separate = config.own.passes == "separate"
         own.notes += try_discriminator(own.discriminator, discriminator, own.pick, separate, shape, 2 * b, accelerator)
+
+
+def check_memory(config: GanConfig, shape: Mapping[str, int], accelerator: Accelerator, own: OwnNetworks) -> None:
+    """Refuse networks and batches that no memory holds.
+
+    Raises:
+        UserError: naming what to lower.
+    """
+    training = config.training
+    rows = training.batch_size // (accelerator.num_processes * training.accumulate)
+    latents = Pass(rows * training.g_batch_factor, (config.networks.latent_dim,))
+    images = Pass(2 * rows, (shape["channels"], shape["image_size"], shape["image_size"]))
+    check_training(
+        None if own else lambda: build_networks(config.networks, **shape, seed=0, own=own),
+        [latents, images],
+        sizes_of(config.networks),
+        str(accelerator.device),
+        "--batch-size, --d-width, --g-width, --latent-dim or --image-size",
+    )
 
 
 def make_parts(

@@ -14,6 +14,7 @@ from mmgan.config.protocols import CUSTOM
 from mmgan.config.shared import DataSettings
 from mmgan.data import Images, draw_images
 from mmgan.errors import UserError
+from mmgan.memory import check_fits
 from mmgan.process.stopping import StopRequests
 from mmgan.report.entries import FID, metrics_of, protocol_of
 from mmgan.runs.folder import RunFolder
@@ -102,12 +103,18 @@ class GanScorer:
             intervals=self.wanted.intervals,
         )
         self.settings.check(self.wanted.score_samples, len(self.real))
+        self._check_memory(1)  # as many as an extractor has at least; `prepare` knows how many they are
+
+    def _check_memory(self, dims: int) -> None:
+        count = self.wanted.score_samples
+        check_fits(4 * count * dims, f"features of {count:,} samples", "--score-samples or --samples")
 
     def prepare(self) -> None:
         """Load the extractor, or train it on first need, and compute the features of the real images."""
         self.extractor = make_extractor(
             self.wanted.extractor, self.weights, self.real, self.data_root, self.accelerator, self.wanted.resize
         )
+        self._check_memory(self.extractor.dims)
         processes = Processes.of(self.accelerator)
         self.reference = real_features(
             self.real, self.extractor, cache_dir=cache_folder() / "features", processes=processes

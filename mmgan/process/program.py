@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmgan.errors import Stopped, StorageFailed, TrainingFailed, UserError, printable
+from mmgan.memory import out_of_memory
 from mmgan.process.stopping import EXIT_CODES
 
 IMPOSSIBLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.ENOENT)
@@ -36,6 +37,11 @@ def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
             return _tell(error, 2)
         except (TrainingFailed, StorageFailed) as error:
             return _tell(error, 1)
+        except (MemoryError, RuntimeError) as error:
+            line = out_of_memory(error)
+            if line is None:
+                raise
+            return _tell(line, 1)
         except OSError as error:
             if error.filename is None:
                 raise

@@ -19,6 +19,7 @@ from mmgan.mixing.policies import PermutationPolicy
 from mmgan.process.accelerator import memory_format
 from mmgan.process.stopping import StopRequests
 from mmgan.runs.data import image_shape, load_split, mixed_network, shared_batches
+from mmgan.runs.estimate import Pass, check_training, sizes_of
 from mmgan.runs.folder import default_folder
 from mmgan.runs.session import Session
 from mmgan.supervised.adamix import HIDDEN, AdaMix, IntrusionDiscriminator, PolicyRegionGenerator, WithFeatures
@@ -61,13 +62,25 @@ def build(config: ClassifierConfig, stop: StopRequests) -> tuple[Session, Classi
 
     data = read_data(config.data, config.examples, seed, accelerator)
     images, shape = data.training, image_shape(data.training)
-    network = build_network(
-        config.network,
-        classes=len(images.classes),
-        channels=shape["channels"],
-        image_size=shape["image_size"],
-        seed=seed,
+
+    def build_it() -> nn.Module:
+        return build_network(
+            config.network,
+            classes=len(images.classes),
+            channels=shape["channels"],
+            image_size=shape["image_size"],
+            seed=seed,
+        )
+
+    rows = config.training.batch_size // accelerator.num_processes
+    check_training(
+        lambda: [build_it()],
+        [Pass(rows, (shape["channels"], shape["image_size"], shape["image_size"]))],
+        [*sizes_of(config.network), *(config.network.units or ())],
+        str(accelerator.device),
+        "--batch-size, --width, --widen-factor, --widths or --image-size",
     )
+    network = build_it()
     generator = make_generator(config, **shape) if config.mix.is_adamix else None
     parts = make_parts(network, config, images, policy, accelerator, generator)
     size = shape["image_size"]
