@@ -26,7 +26,7 @@ MEASURES = {
     "fd_infinite": "the Frechet distance extrapolated to infinitely many samples",
     "mmd": "the maximum mean discrepancy with a Gaussian kernel",
     "intervals": "95 %% intervals of all scores but IS and KID",
-    "by_class": "the scores of each class; folders of images need a folder for each",
+    "by_class": "the scores of each class, of data sets with labels and of images in a folder for each class",
 }
 """Flags that ask for more than the class score, Frechet distance and kernel distance."""
 
@@ -116,7 +116,9 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
         if value is not None:
             raise UserError(f"{flag} is for images: a run has its own size, and --real train or test")
     if arguments.by_class:
-        raise UserError("--by-class needs classes of the samples, which this run's generator does not take")
+        raise UserError(
+            "--by-class is for images: write samples of each class into a folder of its own and score those folders"
+        )
     score = _with_flags(config.score, arguments, score_every=1, **_protocol_of_run(arguments, config.score))
     data = _with_flags(config.data, arguments)
     weights = find_weights(score, data)

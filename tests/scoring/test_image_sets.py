@@ -10,9 +10,10 @@ from PIL import Image
 
 from mmgan.data import load_images
 from mmgan.errors import UserError
-from mmgan.scoring import ScoreSettings, archives, open_images, score_sets
+from mmgan.scoring import ALONE, Processes, ScoreSettings, SetScores, archives, open_images, score_sets
 from mmgan.scoring.image_sets import ImageSet
 from tests.support.images import chunk, png_of
+from tests.support.ranks import on_ranks
 from tests.support.scoring_images import smooth_images, tiny_extractor, write_images
 
 SETTINGS = ScoreSettings(splits=2, kid_subsets=3, kid_subset_size=20)
@@ -137,6 +138,20 @@ def test_classes_are_scored_on_their_own_images(by_class: Path, tmp_path: Path) 
     few = score_sets(*sets, extractor, SETTINGS, by_class=True)
     assert few is not None
     assert any("2 of 2 classes have no more images than the 8 features" in note for note in few.scores.notes)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_sets_score_alike_for_any_number_of_processes(count: int, by_class: Path) -> None:
+    def score(p: Processes) -> SetScores | None:
+        fake, real = open_images(str(by_class)), open_images(str(zipped_once))
+        return score_sets(fake, real, own[p.rank], SETTINGS, p, by_class=True)
+
+    zipped_once = zipped(by_class)
+    own = [tiny_extractor() for _ in range(count)]
+    alone = score(ALONE)
+    lead, *others = on_ranks(count, score)
+    assert lead == alone
+    assert others == [None] * (count - 1)
 
 
 def test_sets_without_or_with_other_classes_are_refused_by_class(by_class: Path, tmp_path: Path) -> None:
