@@ -226,6 +226,30 @@ def test_held_out_intervals_and_judgements_by_hand() -> None:
                 )
 
 
+def test_held_out_numbers_are_the_same_for_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmgan.supervised import intervals
+
+    made, split = arm().eval(), images()
+    monkeypatch.setattr(intervals, "CHUNK", 5)
+    monkeypatch.setattr(intervals, "frozen_copy", lambda network, _: copy.deepcopy(network))
+    whole = intervals.judged_intrusions(made, split, Alone("cpu"), 2)  # type: ignore[arg-type]
+    tables: list[Tensor] = []
+
+    class Rank(Alone):
+        num_processes = 2
+
+        def reduce(self, tensor: Tensor, reduction: str) -> Tensor:
+            tables.append(tensor.clone())
+            return torch.stack(tables).sum(0)
+
+    for rank in (0, 1):
+        one: Any = Rank("cpu")
+        one.process_index = rank
+        found = intervals.judged_intrusions(made, split, one, 2)
+    assert found == whole
+    assert not (tables[0] * tables[1]).any()  # each row is one process's
+
+
 @pytest.mark.slow(3)
 def test_what_a_run_leaves_behind_and_its_resumption(train: Train, tmp_path: Path) -> None:
     whole, cut = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "cut")
