@@ -29,6 +29,7 @@ from mmgan.supervised.adamix import (
     PolicyRegionGenerator,
     WithFeatures,
     adamix_losses,
+    adamix_step,
     draw_weights,
     half_pairs,
 )
@@ -153,6 +154,17 @@ def test_weights_are_a_truncated_normal_and_pure() -> None:
     assert one.mean().abs() < 0.02
     assert one.std() == pytest.approx(0.8796, abs=0.01)  # of a standard normal cut at 2
     assert not torch.equal(one[0], one[1])
+
+
+def test_ranks_and_steps_see_their_pairs_with_weights_of_their_own() -> None:
+    made, (x, y) = arm().double().train(), batch(6)
+    named = [(0, 4), (0, 4), (1, 4), (0, 5)]  # rank, step
+    a, again, other_rank, other_step = (
+        float(adamix_step(made, soft_cross_entropy, x, y, drawn("pixel", 6), SEED, rank, step)[1]["policy_a"].detach())
+        for rank, step in named
+    )
+    assert a == again
+    assert len({a, other_rank, other_step}) == 3
 
 
 def fresh(settings: ClassifierTrainingSettings, made: AdaMix) -> ClassifierParts:
