@@ -7,6 +7,8 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from mmgan.data.decode import load_image
+
 
 def start_tracker(accelerator: Accelerator, values: Mapping[str, Any], folder: Path) -> None:
     """Start the tracker that the Accelerator was made with.
@@ -40,10 +42,8 @@ def track_picture(accelerator: Accelerator, name: str, path: Path, step: int) ->
 
 def _log_image(tracker: Any, name: str, path: Path, step: int) -> None:
     import numpy as np
-    from PIL import Image
 
-    with Image.open(path) as file:
-        image = file.convert("RGB")
+    image = load_image(path.read_bytes(), formats=("PNG",)).convert("RGB")
     pixels = np.asarray(image)  # (h, w, 3)
     if tracker.name == "tensorboard":
         tracker.log_images({name: pixels[None]}, step=step, dataformats="NHWC")
