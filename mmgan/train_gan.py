@@ -4,14 +4,20 @@ accelerate launch mmgan/train_gan.py --mix 1,2,pixel
 accelerate launch mmgan/train_gan.py --config configs/gan/cifar10.yaml --mix 1,2,pixel
 """
 
+import inspect
 import sys
 from collections.abc import Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import parse_config
 from mmgan.config.presets import fitting_preset
 from mmgan.process.program import program
 from mmgan.process.stopping import StopRequests
+
+if TYPE_CHECKING:
+    from mmgan.python.train import TrainedGan
 
 DESCRIPTION = (
     "Train a GAN whose discriminator is regularised by Manifold Mixup (arXiv 1806.05236, Appendix E). Without --config:"
@@ -35,5 +41,23 @@ def main(argv: Sequence[str]) -> None:
         run_gan(config, source, stop)
 
 
+class _Callable(ModuleType):
+    """This module is `mmgan.train_gan`, a function to Python programs: both names are fixed, by `accelerate launch
+    mmgan/train_gan.py` and by `mmgan.train_gan(...)`."""
+
+    def __call__(self, **settings: Any) -> "TrainedGan":
+        """See `mmgan.python.train.train_gan`."""
+        from mmgan.python.train import train_gan
+
+        return train_gan(**settings)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        from mmgan.python.train import train_gan
+
+        return inspect.signature(train_gan)
+
+
 if __name__ == "__main__":
     sys.exit(main())
+sys.modules[__name__].__class__ = _Callable

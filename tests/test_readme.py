@@ -59,6 +59,34 @@ def test_the_discriminator_example_trains() -> None:
 
 
 @pytest.mark.slow(2)
+def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank: None) -> None:
+    monkeypatch.chdir(tmp_path)
+    import mmgan
+
+    class G(nn.Module):
+        def __init__(self, latent_dim: int) -> None:
+            super().__init__()
+            self.body = nn.Linear(latent_dim, 3 * 16 * 16)
+
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            return self.body(z).view(-1, 3, 16, 16).tanh()
+
+    class D(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block1, self.head = nn.Conv2d(3, 4, 4, 4), nn.Linear(64, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.block1(x).flatten(1))
+
+    train = mmgan.train_gan
+    small = {"steps": 2, "batch_size": 4, "latent_dim": 8, "sample_every": 0, "score_every": 0}
+    monkeypatch.setattr(mmgan, "train_gan", lambda **settings: train(**settings | small))
+    names = example("python", dataset=torch.zeros(8, 3, 16, 16, dtype=torch.uint8), G=G, D=D)
+    assert names["images"].shape == (16, 3, 16, 16)
+    assert torch.equal(names["generator"](torch.ones(1, 8)), names["run"].generator(torch.ones(1, 8)))
+
+
 def test_the_classifier_example_trains() -> None:
     torch.manual_seed(0)
     names = example("classifier", model=resnet18(num_classes=10))

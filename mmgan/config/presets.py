@@ -5,6 +5,9 @@ from itertools import pairwise
 
 from mmgan.config.gan import GanConfig
 
+GIVEN = "given"
+"""The data of a run whose images a Python program hands over."""
+
 FOLDER = "configs/gan/folder.yaml"
 """For images of any kind and size."""
 
@@ -22,7 +25,7 @@ _FITTING = {
 
 def preset_of(data: str) -> str:
     """The packaged file of settings for this data set."""
-    return FOLDER if data.startswith("folder:") else _FITTING.get(data, GanConfig.DEFAULT)
+    return FOLDER if data.startswith("folder:") or data == GIVEN else _FITTING.get(data, GanConfig.DEFAULT)
 
 
 def fitting_preset(argv: Sequence[str]) -> str:

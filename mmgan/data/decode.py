@@ -84,7 +84,15 @@ def decode(data: bytes, image_size: int | None, channels: int) -> np.ndarray:
     Raises UnreadableImage, also for pixels with no known range.
     """
     with _reasons():
-        image = _on_white(_eight_bit(ImageOps.exif_transpose(open_image(data))))
+        return pixels_of(open_image(data), image_size, channels)
+
+
+def pixels_of(image: Image.Image, image_size: int | None, channels: int) -> np.ndarray:
+    """The pixels of an image that is open, as `decode` returns them."""
+    with _reasons():
+        if image.mode == "F":
+            raise UnreadableImage("floating-point pixels have no known range")
+        image = _on_white(_eight_bit(ImageOps.exif_transpose(image)))
         image = image.convert("L" if channels == 1 else "RGB")
         if image_size is not None and image.size != (image_size, image_size):
             side = min(image.size)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mmgan.config.presets import GIVEN
 from mmgan.data.files import Form
 from mmgan.data.image_folder import load_folder
 from mmgan.data.images import Images, make_images
@@ -16,6 +17,8 @@ DATASETS = ("digits", *TORCHVISION, "tiny-imagenet", "folder:PATH")
 
 def check_dataset_name(name: str) -> None:
     """Raises UserError, with the nearest name or all of them, for a name that load_images does not know."""
+    if name == GIVEN:
+        raise UserError("the images of this run were handed over in Python: hand them over again, as data=")
     if name in DATASETS[:-1] or (name.startswith("folder:") and name != "folder:"):
         return
     raise UserError(f'there is no data set "{name}": {did_you_mean(name.lower(), DATASETS)}')

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import nn
 
 from mmgan.config.gan import GanConfig
@@ -30,7 +31,7 @@ from mmgan.training.average import frozen_copy, make_average
 
 
 def build(
-    config: GanConfig, stop: StopRequests, own: OwnNetworks
+    config: GanConfig, stop: StopRequests, own: OwnNetworks, given: Images | None = None
 ) -> tuple[Session, GanParts, Images, GanScorer | None, Diagnoser | None]:
     """Build all parts of a run. Building them is the check of the settings; nothing is written.
 
@@ -38,6 +39,7 @@ def build(
         config: the settings.
         stop: whether signals ask the run to stop.
         own: the networks that are the user's; they get the lines that their first call has for the user.
+        given: the training images, where a Python program hands them over.
 
     Returns:
         The run's folder and processes, the parts of the training, the training images, the scorer of the generator
@@ -53,7 +55,7 @@ def build(
     accelerator = session.accelerator
     weights = find_weights(score, data) if score.score_every else None
 
-    split = load_split(data, "train", accelerator)
+    split = load_split(data, "train", accelerator) if given is None else same_images(given, accelerator)
     images, held_out = training_images(config, split)
     shape = image_shape(images)
     check_memory(config, shape, accelerator, own)
@@ -83,6 +85,17 @@ def training_images(config: GanConfig, split: Images) -> tuple[Images, Images | 
     share, count, seed = config.diagnosis.holdout, config.examples.max_images, config.run.seed
     rest, held_out = hold_out(split, share, seed) if share else (split, None)
     return rest if count is None else draw_balanced(rest, count, seed), held_out
+
+
+def same_images(images: Images, accelerator: Accelerator) -> Images:
+    """Images that each process has read on its own.
+
+    Raises:
+        UserError: on all processes, if they are not the same everywhere.
+    """
+    if len(set(gather_object([images.digest]))) > 1:
+        raise UserError(f"{images.name}: the processes read different images: its order or content must not be random")
+    return images
 
 
 def try_own(

@@ -6,7 +6,7 @@ from statistics import median
 
 from mmgan.config.gan import GanConfig, GanScoreSettings
 from mmgan.config.shared import DataSettings
-from mmgan.data import check_dataset_name
+from mmgan.data import Images, check_dataset_name
 from mmgan.data.image_folder import folder_sizes
 from mmgan.errors import UserError
 from mmgan.networks.sizes import is_size, nearest_size
@@ -19,14 +19,18 @@ CHOSEN_AT_MOST = 64
 """Pixels; larger sizes train for days, so they are for the user to choose."""
 
 
-def choose_settings(config: GanConfig) -> tuple[GanConfig, list[str]]:
+def choose_settings(config: GanConfig, given: Images | None = None) -> tuple[GanConfig, list[str]]:
     """The settings with the image size and the extractor chosen where they are left open, and a line about each choice.
+
+    Of images that are given nothing is chosen: they have their size.
 
     Raises:
         UserError: for data that does not exist.
     """
-    check_dataset_name(config.data.data)
-    data, said_of_size = choose_image_size(config.data)
+    data, said_of_size = config.data, list[str]()
+    if given is None:
+        check_dataset_name(data.data)
+        data, said_of_size = choose_image_size(data)
     score, said_of_scores = choose_extractor(config.score, download=data.download)
     return replace(config, data=data, score=score), said_of_size + said_of_scores
 

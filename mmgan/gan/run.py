@@ -1,17 +1,21 @@
 """A GAN run from its configuration to its scores: build the parts, train them, print the results."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 from torch import nn
 
 from mmgan.config.gan import GanConfig, GanMixSettings, GanScoreSettings, GanTrainingSettings
 from mmgan.config.presets import preset_line
+from mmgan.data import Images
 from mmgan.gan.build import build
 from mmgan.gan.choices import choose_settings
 from mmgan.gan.diagnosing import Diagnosing
 from mmgan.gan.loop import GanParts, train_gan
-from mmgan.gan.own import find_own
+from mmgan.gan.own import OwnNetworks, find_own
 from mmgan.gan.regularization import in_words
 from mmgan.gan.scores import GanScorer, cut_scores, next_scores, one_line
 from mmgan.gan.summary import summary
@@ -26,31 +30,48 @@ from mmgan.scoring import image_source
 from mmgan.training.average import frozen_copy
 from mmgan.training.tasks import Task
 
+Callback = Callable[[int, Mapping[str, Any], nn.Module], object]
+"""callback(step, metrics, generator); see `Callbacks`."""
+
 GRID = 64
 """Images of a sample grid."""
 
 
-def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
+def run_gan(
+    config: GanConfig,
+    source: str | None,
+    stop: StopRequests,
+    *,
+    own: OwnNetworks | None = None,
+    given: Images | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> tuple[Path, nn.Module] | None:
     """Check everything, train, score, and print the results.
 
     Args:
         config: the settings.
         source: the file given with --config, or None for the embedded default.
         stop: whether signals ask the run to stop.
+        own: networks that a Python program hands over; None: those that the settings name.
+        given: the training images, where a Python program hands them over.
+        callbacks: as `Callbacks` takes them.
+
+    Returns:
+        The run folder, and the generator as `train` returns it; None after a dry run.
 
     Raises:
         UserError: for settings that cannot be met, before any training and with nothing overwritten.
         TrainingFailed: if a loss or gradient is not finite.
         Stopped: after a step, when asked to; a checkpoint is kept.
     """
-    config, said = choose_settings(config)
-    own = find_own(config.own)
+    config, said = choose_settings(config, given)
+    own = find_own(config.own) if own is None else own
     if own:
         # Code that was written for NCHW may call `view` on what NHWC cannot give; its author decides on the layout.
         config = replace(config, device=replace(config.device, channels_last=False))
-    session, parts, images, scorer, diagnoser = build(config, stop, own)
+    session, parts, images, scorer, diagnoser = build(config, stop, own, given)
     if session.stops_here():
-        return
+        return None
     if scorer is not None:
         scorer.prepare()
     count = f"{len(images):,} images ({images.split})"
@@ -69,12 +90,13 @@ def run_gan(config: GanConfig, source: str | None, stop: StopRequests) -> None:
     )
     every = config.diagnosis.diagnose_every
     diagnosing = Diagnosing(diagnoser, parts, session, every) if diagnoser is not None else None
-    train(parts, scorer, session, config.mix, config.training, config.score, diagnosing)
+    trained = train(parts, scorer, session, config.mix, config.training, config.score, diagnosing, callbacks)
     if session.accelerator.is_main_process:
         from mmgan.report import write_report  # here, so that training does not wait for matplotlib
 
         write_report(session.folder)
         print(summary(session.folder, config.mix, config.training.steps, config.run.seed))
+    return session.folder.path, trained
 
 
 def train(
@@ -85,7 +107,8 @@ def train(
     training: GanTrainingSettings,
     score: GanScoreSettings,
     diagnosing: Diagnosing | None = None,
-) -> None:
+    callbacks: Sequence[Callback] = (),
+) -> nn.Module:
     """Train any parts in a session that has begun, with checkpoints, sample grids, scores and diagnoses.
 
     Args:
@@ -96,6 +119,10 @@ def train(
         training: the loss, the number and size of the steps.
         score: how often samples and scores are made.
         diagnosing: diagnoses the discriminator; None: nothing does.
+        callbacks: as `Callbacks` takes them.
+
+    Returns:
+        A copy of the generator to sample from, the same on all processes: of its average where there is one.
 
     Raises:
         TrainingFailed: if a loss or gradient is not finite.
@@ -110,7 +137,10 @@ def train(
         if diagnosing is not None:
             diagnosing.forget_later()
             tasks.insert(0, diagnosing.task())
+        if callbacks:
+            tasks.append(Task(Callbacks(callbacks, parts, session).call, session.settings.log_every))
         train_gan(parts, mix, training, session.context(*tasks))
+        return sampling_generator(parts, session.accelerator)  # while the processes are still connected
 
 
 @dataclass
@@ -160,6 +190,31 @@ class Judge:
         missing = on_main(self.session.accelerator, lambda: cut_scores(self.session.folder, step))
         if missing and scoring.due(step, self.session.total_steps):
             self.score(step)
+
+
+@dataclass
+class Callbacks:
+    """Functions of the user's that are called every --log-every steps and after the last one, on the main process.
+
+    Attributes:
+        callbacks: each is called with the step, its line of metrics.jsonl, and a copy of the generator (or of its
+            average) in evaluation mode.
+    """
+
+    callbacks: Sequence[Callback]
+    parts: GanParts
+    session: Session
+
+    def call(self, step: int) -> None:
+        """Call them, on the main process; the others wait."""
+        accelerator = self.session.accelerator
+        generator = sampling_generator(self.parts, accelerator)
+
+        def call() -> None:
+            for callback in self.callbacks:
+                callback(step, self.session.latest, generator)
+
+        on_main(accelerator, call)
 
 
 def sampling_generator(parts: GanParts, accelerator: Accelerator) -> nn.Module:

@@ -59,6 +59,7 @@ class Session:
         stop: whether signals ask the run to stop.
         notes: plain values that are saved with each checkpoint and restored with it.
         changed: the changes that --allow-changed accepted so far in the run's life, a line each.
+        latest: the last row of metrics.
 
     Args:
         settings: the run's.
@@ -90,6 +91,7 @@ class Session:
         self.accelerator = make_accelerator(settings, device, str(self.folder.path))
         self.notes: dict[str, Any] = {}
         self.changed: list[str] = []
+        self.latest: dict[str, Any] = {}
         on_main(self.accelerator, lambda: self.folder.check(resume=settings.resume, overwrite=settings.overwrite))
 
     def stops_here(self) -> bool:
@@ -248,6 +250,7 @@ class Session:
     def note_metrics(self, rows: list[dict[str, Any]]) -> None:
         """Write rows to metrics.jsonl, the tracker and the progress bar; print a line for each skipped step."""
         on_main(self.accelerator, lambda: self.folder.append_metrics(rows))
+        self.latest = rows[-1] if rows else self.latest
         for row in rows:
             if "non_finite" in row:
                 self.say(f"step {row['step']}: {row['non_finite']}; updates skipped: {row['skipped']}")
