@@ -24,7 +24,7 @@ from benchmarks.table import render
 
 PARTS = (
     *("gan_step", "classifier_step", "mixed_forward", "core", "overhead", "precision", "scaling", "processes"),
-    *("data", "scoring", "score_scaling", "memory", "commands", "startup"),
+    *("data", "scoring", "score_scaling", "intervals", "memory", "commands", "startup"),
 )
 RESULTS = Path(__file__).parent / "results"
 

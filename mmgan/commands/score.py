@@ -64,8 +64,8 @@ def _parser() -> Parser:
     parser.add_argument(
         "target",
         metavar="RUN-or-IMAGES",
-        help="a run folder; or images: a folder, a .zip, an .npz with one array (n, h, w, 3), or a data set as --data"
-        " names it",
+        help="a run folder; or images: a folder, a .zip, an .npz with one array (n, h, w, 3), hf:OWNER/NAME, or a"
+        " data set as --data names it",
     )
     parser.add_argument("--real", metavar="NAME", help="for a run: train or test of its data; else the real images")
     parser.add_argument("--real-split", choices=["train", "test"], help="of a data set that --real names; unset: train")

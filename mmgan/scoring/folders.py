@@ -5,6 +5,7 @@ from pathlib import Path
 from mmgan.data import load_images
 from mmgan.errors import UserError
 from mmgan.scoring.archives import open_npz, open_zip
+from mmgan.scoring.hub_sets import HUB, open_hub
 from mmgan.scoring.image_sets import EXTENSIONS, Files, ImageSet, set_of_files, set_of_images
 
 
@@ -41,7 +42,7 @@ def open_images(
     """Images by what a user names.
 
     Args:
-        name: a folder, a .zip or .npz file, or a data set as --data names it.
+        name: a folder, a .zip or .npz file, hf:OWNER/NAME on the Hugging Face Hub, or a data set as --data names it.
         image_size: height and width that the images are converted to; None: their own, which must be one.
         data_root: the folder of the data sets.
         split: of a data set; None: train.
@@ -50,6 +51,8 @@ def open_images(
     Raises:
         UserError: if there is nothing of this name, or it cannot be read.
     """
+    if name.startswith(HUB):
+        return open_hub(name.removeprefix(HUB), split or "train", image_size, download=download)
     path = Path(name)
     is_file = path.suffix.lower() in (".zip", ".npz")
     if split is not None and (is_file or path.is_dir()):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from benchmarks import commands, data, memory, score_scaling, scoring, whole_scores
+from benchmarks import commands, data, intervals, memory, score_scaling, scoring, whole_scores
 from benchmarks.inception_weights import write_random_weights
 from mmgan.data import make_batches
 from mmgan.scoring import Features, ScoreSettings
@@ -101,6 +101,13 @@ def test_score_scaling_rows_and_plot(tmp_path: Path) -> None:
     assert all(math.isfinite(row.value) and len(row.detail["seconds"]) == 2 for row in rows)
     score_scaling.plot(rows, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size < 150_000
+
+
+def test_interval_row_has_every_measure() -> None:
+    (row,) = intervals.measure("cpu", quick=True)
+    assert row.at_most == 90
+    assert len(row.detail["scores"]) == 11
+    assert math.isfinite(row.value)
 
 
 def test_slopes_are_of_logarithms() -> None:
