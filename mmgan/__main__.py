@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import NamedTuple
 
 from mmgan.errors import did_you_mean
-from mmgan.process.program import put_working_folder_first
+from mmgan.process.program import program, put_working_folder_first
 
 
 class Command(NamedTuple):
@@ -41,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         put_working_folder_first()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_help())
-        return 0
+        return program(lambda _: print(_help()))(words)
     if words[0] == "--version":
         print(f"mmgan {version('mmgan')}")
         return 0

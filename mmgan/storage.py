@@ -1,13 +1,18 @@
 """Write files completely or not at all, and report disk errors in one line."""
 
+import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmgan.errors import StorageFailed, UserError
+
+UNFINISHED = ".unfinished-"
+"""The beginning of the names of folders for unfinished files in the cache."""
 
 
 @contextmanager
@@ -112,12 +117,31 @@ def cached_file(path: Path) -> Iterator[Path]:
     Raises:
         UserError: for an OSError, also one inside the block.
     """
-    with _caching(path.parent), tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        part = Path(folder) / path.name
+    with _caching(path.parent), _own_folder(path.parent) as folder:
+        part = folder / path.name
         yield part
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
+
+
+@contextmanager
+def _own_folder(cache: Path) -> Iterator[Path]:
+    """A new folder for an unfinished file, locked while it is in use: those without a lock are of killed processes, and
+    are removed first."""
+    for left in cache.glob(f"{UNFINISHED}*"):
+        with suppress(OSError), (left / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left)
+    while True:
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=cache, ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            with (folder / "lock").open("w") as lock:
+                with suppress(OSError):  # a file system without locks: nobody removes it then
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                if os.fstat(lock.fileno()).st_nlink:  # else another process was faster and took it for left behind
+                    yield folder
+                    return
 
 
 def check_cache(folder: Path) -> None:

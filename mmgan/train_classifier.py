@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from mmgan.config.classifier import ClassifierConfig
 from mmgan.config.parse import parse_config
+from mmgan.process.output import steady_output
 from mmgan.process.program import program
 from mmgan.process.stopping import StopRequests
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str]) -> None:
     """Run the trainer."""
     prog, default = "mmgan train-classifier", ClassifierConfig.DEFAULT
     config, source = parse_config(ClassifierConfig, argv, prog=prog, description=DESCRIPTION, default_config=default)
-    with StopRequests(config.run.stop_deadline) as stop:
+    with StopRequests(config.run.stop_deadline) as stop, steady_output(stop.lose_reader):
         from mmgan.supervised.run import run_classifier  # here, so that --help and bad flags do not wait for torch
 
         run_classifier(config, source, stop)

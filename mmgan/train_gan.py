@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import parse_config
 from mmgan.config.presets import fitting_preset
+from mmgan.process.output import steady_output
 from mmgan.process.program import program
 from mmgan.process.stopping import StopRequests
 
@@ -35,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
         GanConfig, argv, prog="mmgan train-gan", description=DESCRIPTION, default_config=fitting_preset(argv)
     )
     config.own.refuse_settings_of_ours(argv)
-    with StopRequests(config.run.stop_deadline) as stop:
+    with StopRequests(config.run.stop_deadline) as stop, steady_output(stop.lose_reader):
         from mmgan.gan.run import run_gan  # here, so that --help and bad flags do not wait for torch
 
         run_gan(config, source, stop)

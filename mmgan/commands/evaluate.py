@@ -56,6 +56,11 @@ def _parser() -> Parser:
     parser.add_argument("--bank", type=int, default=0, help="training images for the neighbours; 0: all")
     parser.add_argument("--bins", type=int, default=15, help="bins of the reliability diagram")
     parser.add_argument("--seed", type=int, default=0, help="of all draws")
+    parser.add_argument(
+        "--allow-changed",
+        action="store_true",
+        help="accept a config.yaml or data other than those of the checkpoint, and say so in evaluation.json",
+    )
     return parser
 
 
@@ -79,7 +84,7 @@ def main(argv: Sequence[str]) -> None:
     from mmgan.analysis.evaluation import evaluate_classifier, format_table
     from mmgan.runs.data import read_split
     from mmgan.runs.folder import RunFolder
-    from mmgan.runs.trained import read_run_config
+    from mmgan.runs.trained import data_edits, read_run_config
     from mmgan.storage import write_atomically
     from mmgan.supervised.networks import load_classifier
 
@@ -94,7 +99,9 @@ def main(argv: Sequence[str]) -> None:
         return images
 
     test, train = load("test"), load("train")
-    trained = load_classifier(folder, arguments.checkpoint, len(test.classes))
+    allowed = arguments.allow_changed
+    trained = load_classifier(folder, arguments.checkpoint, len(test.classes), allow_changed=allowed)
+    edits = [*trained.edits, *data_edits(trained, train.digest, allow_changed=allowed)]
     network, device = trained.network, "cuda" if torch.cuda.is_available() else "cpu"
     network.to(device).requires_grad_(False)
     spectral = arguments.layer or [layer for layer in ("1", "2") if layer in dict(getattr(network, "stages", {}))]
@@ -127,7 +134,7 @@ def main(argv: Sequence[str]) -> None:
         "run": str(folder.path),
         "checkpoint": trained.checkpoint.name,
         "epoch": trained.facts["epoch"],
-        "changed": trained.facts.get("changed", []),
+        "changed": [*trained.facts.get("changed", []), *(f"measured although {edit}" for edit in edits)],
         "data": {"name": test.name, "split": test.split, "digest": test.digest},
         "device": device,
     } | results

@@ -31,6 +31,9 @@ def main(argv: Sequence[str]) -> None:
         " animation, a .gif or .png file",
     )
     add_own_network(parser, "generator")
+    parser.add_argument(
+        "--allow-changed", action="store_true", help="accept a config.yaml other than that of the checkpoint"
+    )
     arguments = parser.parse_args(argv)
     check_range(arguments, "count", least=1)
     check_range(arguments, "truncation", above=0)
@@ -53,7 +56,8 @@ def main(argv: Sequence[str]) -> None:
     from mmgan.storage import storing
 
     folder = RunFolder(arguments.run)
-    trained = load_generator(folder, arguments.checkpoint, own_network(arguments, "generator"))
+    own = own_network(arguments, "generator")
+    trained = load_generator(folder, arguments.checkpoint, own, allow_changed=arguments.allow_changed)
     dim = trained.facts["settings"]["latent_dim"]
     generator, limit = trained.network, arguments.truncation
     if limit is not None:

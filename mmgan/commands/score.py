@@ -95,6 +95,11 @@ def _parser() -> Parser:
     )
     parser.add_argument("--data-root", help="folder that holds the data sets; unset: the run's, or data")
     parser.add_argument("--download", action="store_true", help="fetch data and weights where they are absent")
+    parser.add_argument(
+        "--allow-changed",
+        action="store_true",
+        help="for a run: accept a config.yaml or data other than those of the checkpoint, and say so with the scores",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the scores with all that they depend on")
     return parser
 
@@ -106,7 +111,7 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     from mmgan.gan.scores import GanScorer, find_weights
     from mmgan.runs.data import load_split
     from mmgan.runs.folder import RunFolder
-    from mmgan.runs.trained import read_run_config
+    from mmgan.runs.trained import data_edits, read_run_config
 
     folder = RunFolder(arguments.target)
     config = read_run_config(folder, GanConfig)
@@ -122,16 +127,20 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     score = _with_flags(config.score, arguments, score_every=1, **_protocol_of_run(arguments, config.score))
     data = _with_flags(config.data, arguments)
     weights = find_weights(score, data)
-    trained = load_generator(folder, arguments.checkpoint, own_network(arguments, "generator"))
+    allowed = arguments.allow_changed
+    trained = load_generator(folder, arguments.checkpoint, own_network(arguments, "generator"), allow_changed=allowed)
     accelerator = Accelerator()
     real = load_split(data, score.real_split, accelerator)
+    training = real if real.split == "train" else load_split(data, "train", accelerator)
+    edits = [*trained.edits, *data_edits(trained, training.digest, allow_changed=allowed)]
     seed, averaged = config.run.seed if arguments.seed is None else arguments.seed, config.training.ema > 0
     scorer = GanScorer(score, real, weights, data.data_root, config.networks.latent_dim, seed, averaged, accelerator)
     scorer.prepare()
     entry = scorer.entry(trained.network.to(accelerator.device), trained.facts["step"])
     accelerator.wait_for_everyone()  # no process closes connections that another still uses
     accelerator.end_training()
-    changed = [*trained.facts.get("changed", []), *(f"scored although {note}" for note in trained.notes)]
+    edits = [*trained.notes, *edits]
+    changed = [*trained.facts.get("changed", []), *(f"scored although {edit}" for edit in edits)]
     return entry | {"changed": changed} if entry else {}
 
 

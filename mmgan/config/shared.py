@@ -46,7 +46,7 @@ class RunSettings(SettingsGroup):
     )
     stop_deadline: float = setting(
         25.0,
-        "seconds to save and end after SIGTERM, SIGINT or SIGUSR1; launchers kill a run after 30",
+        "seconds to save and end after SIGTERM, SIGINT, SIGHUP or SIGUSR1; launchers kill a run after 30",
         above=0,
         below=1e6,
     )

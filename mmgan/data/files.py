@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -85,16 +86,31 @@ def key_of(request: Request, look_now: tuple[str, float], stamps: Path) -> str:
     started = time.time()
     place = hashlib.sha256(os.fsencode(f"{request.key}\0{request.root.resolve()}")).hexdigest()
     stamp = stamps / f"{place}.stamp"
-    if stamp.exists() and (text := stamp.read_text()).startswith(f"{seen} "):
-        return text.removeprefix(f"{seen} ")
+    if kept := _stamped(stamp, seen):
+        return kept
     content = hashlib.sha256(request.key.encode())
     for path, digest in zip(request.paths, in_threads(_sha256, request), strict=True):
         content.update(os.fsencode(f"{path}\0{digest}\n"))
     key = content.hexdigest()
     if latest < started - SETTLED:
         with cached_file(stamp) as part:
-            part.write_text(f"{seen} {key}")
+            part.write_text(f"{seen} {key} {_check_of(seen, key)}")
     return key
+
+
+def _stamped(stamp: Path, seen: str) -> str | None:
+    """The key in a stamp; None if there is none, it is of other files, or one bit of it has changed."""
+    try:
+        words = stamp.read_text(encoding="ascii").split(" ")
+    except (OSError, UnicodeDecodeError):
+        return None
+    if len(words) != 3 or words[0] != seen or words[2] != _check_of(seen, words[1]):
+        return None
+    return words[1] if re.fullmatch(r"[0-9a-f]{64}", words[1]) else None
+
+
+def _check_of(seen: str, key: str) -> str:
+    return hashlib.sha256(f"{seen} {key}".encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

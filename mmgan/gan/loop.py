@@ -15,7 +15,7 @@ from mmgan.gan.steps import DiscriminatorSlice, GeneratorSlice, Steps, Terms, me
 from mmgan.mixing.plan import MixPlan
 from mmgan.mixing.policies import RealFakePolicy
 from mmgan.regularizers import DiffAugment, Regularizers
-from mmgan.training.guard import Guard, RunningStatistics
+from mmgan.training.guard import Guard, RunningStatistics, Watch
 from mmgan.training.metrics import Metrics
 from mmgan.training.tasks import LoopContext
 
@@ -99,7 +99,8 @@ def train_gan(parts: GanParts, mix: GanMixSettings, settings: GanTrainingSetting
     networks = parts.generator, parts.discriminator
     steps = Steps(*networks, guard_g, guard_d, loss, mix, regularizers, parts.augment, accelerator, seed)
     statistics = RunningStatistics([steps.plain_g, steps.plain_d, regularizers])
-    metrics = Metrics(context, [guard_d, guard_g])
+    watch = Watch(parts.networks(), parts.optimizers(), accelerator)
+    metrics = Metrics(context, [guard_d, guard_g], watch)
 
     def latents(purpose: str, step: int, rank: int, count: int) -> Tensor:
         stream = torch_stream(seed, purpose, rank, step, device)

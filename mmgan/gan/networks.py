@@ -42,7 +42,9 @@ def build_networks(
     return generator, discriminator
 
 
-def load_generator(folder: RunFolder, which: str, own: OwnNetwork | None = None) -> TrainedNetwork:
+def load_generator(
+    folder: RunFolder, which: str, own: OwnNetwork | None = None, *, allow_changed: bool = False
+) -> TrainedNetwork:
     """Load the generator of a GAN run: latents (n, latent_dim), z ~ N(0, I) -> images in [-1, 1].
 
     Nothing that the run names is executed: a generator of the user's own is named again.
@@ -51,11 +53,14 @@ def load_generator(folder: RunFolder, which: str, own: OwnNetwork | None = None)
         folder: the run's.
         which: "last", "best", or a checkpoint's name such as "step-00001000".
         own: the generator that the run was trained with; None: mmgan's.
+        allow_changed: accept a config.yaml that differs from the settings of the checkpoint.
 
     Raises:
-        UserError: if there is no such checkpoint, it is damaged, or the run has another generator.
+        UserError: if there is no such checkpoint, it is damaged, the run has another generator, or the checkpoint was
+            made with other settings.
     """
-    return _load(folder, which, "generator", own, read_run_config(folder, GanConfig).training.ema)
+    ema = read_run_config(folder, GanConfig).training.ema
+    return _load(folder, which, "generator", own, ema, allow_changed=allow_changed)
 
 
 def load_both(
@@ -82,7 +87,13 @@ def load_both(
 
 
 def _load(
-    folder: RunFolder, which: str, role: Literal["generator", "discriminator"], own: OwnNetwork | None, ema: float
+    folder: RunFolder,
+    which: str,
+    role: Literal["generator", "discriminator"],
+    own: OwnNetwork | None,
+    ema: float,
+    *,
+    allow_changed: bool = False,
 ) -> TrainedNetwork:
     config = read_run_config(folder, GanConfig)
     named = getattr(config.own, role)
@@ -103,6 +114,6 @@ def _load(
             return own.build(shape | {"latent_dim": config.networks.latent_dim})
         return build_networks(config.networks, **shape, seed=0)[role == "discriminator"]
 
-    trained = load_trained(folder, which, role, build, ema, config.device)
+    trained = load_trained(folder, which, role, build, config, ema=ema, allow_changed=allow_changed)
     code = {} if own is None else own.code(role)
     return replace(trained, notes=code_changes(trained.facts, code))

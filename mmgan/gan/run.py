@@ -17,7 +17,7 @@ from mmgan.gan.diagnosing import Diagnosing
 from mmgan.gan.loop import GanParts, train_gan
 from mmgan.gan.own import OwnNetworks, find_own
 from mmgan.gan.regularization import in_words
-from mmgan.gan.scores import GanScorer, cut_scores, next_scores, one_line
+from mmgan.gan.scores import GanScorer, cut_scores, lost_best, next_scores, one_line
 from mmgan.gan.summary import summary
 from mmgan.process.accelerator import on_main
 from mmgan.process.stopping import StopRequests
@@ -70,33 +70,35 @@ def run_gan(
         # Code that was written for NCHW may call `view` on what NHWC cannot give; its author decides on the layout.
         config = replace(config, device=replace(config.device, channels_last=False))
     session, parts, images, scorer, diagnoser = build(config, stop, own, given)
-    if session.stops_here():
-        return None
-    if scorer is not None:
-        scorer.prepare()
-    count = f"{len(images):,} images ({images.split})"
-    session.begin(
-        parts,
-        total_steps=config.training.steps,
-        data_digest=images.digest,
-        shape=image_shape(images),
-        lines=[
-            *opening(session, count, images, config.mix, None if source else preset_line(config.data.data)),
-            *in_words(config.regularizers),
-            *own.lines(),
-            *said,
-        ],
-        code=own.code(),
-    )
-    every = config.diagnosis.diagnose_every
-    diagnosing = Diagnosing(diagnoser, parts, session, every) if diagnoser is not None else None
-    trained = train(parts, scorer, session, config.mix, config.training, config.score, diagnosing, callbacks)
-    if session.accelerator.is_main_process:
-        from mmgan.report import write_report  # here, so that training does not wait for matplotlib
+    with session.lock:
+        if session.stops_here():
+            return None
+        if scorer is not None:
+            scorer.prepare()
+        count = f"{len(images):,} images ({images.split})"
+        session.begin(
+            parts,
+            total_steps=config.training.steps,
+            data_digest=images.digest,
+            shape=image_shape(images),
+            lines=[
+                *opening(session, count, images, config.mix, None if source else preset_line(config.data.data)),
+                *in_words(config.regularizers),
+                *own.lines(),
+                *said,
+            ],
+            code=own.code(),
+            judge=None if scorer is None else scorer.digests(),
+        )
+        every = config.diagnosis.diagnose_every
+        diagnosing = Diagnosing(diagnoser, parts, session, every) if diagnoser is not None else None
+        trained = train(parts, scorer, session, config.mix, config.training, config.score, diagnosing, callbacks)
+        if session.accelerator.is_main_process:
+            from mmgan.report import write_report  # here, so that training does not wait for matplotlib
 
-        write_report(session.folder)
-        print(summary(session.folder, config.mix, config.training.steps, config.run.seed))
-    return session.folder.path, trained
+            write_report(session.folder)
+            print(summary(session.folder, config.mix, config.training.steps, config.run.seed))
+        return session.folder.path, trained
 
 
 def train(
@@ -176,19 +178,33 @@ class Judge:
         assert self.scorer is not None
         session, accelerator = self.session, self.session.accelerator
         entry = self.scorer.entry(sampling_generator(self.parts, accelerator), step)
-        scores = on_main(accelerator, lambda: next_scores(session.folder, entry | {"changed": list(session.changed)}))
+        entry |= {"changed": list(session.changed)}
+        scores, anew = on_main(accelerator, lambda: next_scores(session.folder, entry))
         if scores["best"] is not None and scores["best"]["step"] == step:
-            session.save("best")
+            session.save("best", scored=scores["best"]["weights"])
         on_main(accelerator, lambda: session.folder.write_scores(scores))
         session.track({f"scores/{name}": value for name, value in scores["last"]["scores"].items()}, step)
+        if anew:
+            session.say(f"the best weights are chosen anew from step {step} on: {anew}")
         session.say(f"step {step}: {one_line(scores['last'])}")
 
     def catch_up(self, scoring: Task) -> None:
-        """After a resume: forget the scores of later steps, and score now if the run was killed between the checkpoint
-        of this step and its score."""
-        step = self.parts.step
-        missing = on_main(self.session.accelerator, lambda: cut_scores(self.session.folder, step))
-        if missing and scoring.due(step, self.session.total_steps):
+        """After a resume: forget the scores and the best weights of later steps, and score now if the run was killed
+        between the checkpoint of this step and its score."""
+        session, step = self.session, self.parts.step
+
+        def cut() -> tuple[bool, dict[str, Any] | None]:
+            missing = cut_scores(session.folder, step)
+            session.drop_later("best")
+            return missing, lost_best(session.folder, step)
+
+        missing, lost = on_main(session.accelerator, cut)
+        if lost is not None:
+            session.save("best", scored=lost["weights"])
+            on_main(
+                session.accelerator, lambda: session.folder.write_scores(session.folder.read_scores() | {"best": lost})
+            )
+        if missing and scoring.due(step, session.total_steps):
             self.score(step)
 
 

@@ -1,5 +1,6 @@
 """Scores of a GAN run: the scorer, and the content of scores.json."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +18,9 @@ from mmgan.errors import UserError
 from mmgan.memory import check_fits
 from mmgan.process.stopping import StopRequests
 from mmgan.report.entries import FID, metrics_of, protocol_of
+from mmgan.report.means import judged_differently
 from mmgan.runs.folder import RunFolder
+from mmgan.runs.loading import find_fault, read_facts
 from mmgan.scoring import (
     Extractor,
     NonFiniteSamples,
@@ -30,9 +33,13 @@ from mmgan.scoring import (
     real_features,
     score_entry,
     score_features,
+    state_digest,
 )
-from mmgan.storage import cache_folder
+from mmgan.storage import cache_folder, storing
 from mmgan.supervised.judges import JUDGED, judge_extractor
+
+APART = ("step", "changes under way")
+"""In what the scores of one run differ that are compared to choose the best."""
 
 CLASSIFIER = "classifier"
 """The extractor that is this project's own; `mmgan.scoring` has the others."""
@@ -120,6 +127,10 @@ class GanScorer:
             self.real, self.extractor, cache_dir=cache_folder() / "features", processes=processes
         )
 
+    def digests(self) -> dict[str, str]:
+        """What the scores depend on besides the settings; after `prepare`."""
+        return {"extractor_digest": self.extractor.digest, "real_digest": self.real.digest}
+
     def entry(self, generator: nn.Module, step: int) -> dict[str, Any]:
         """The entry of scores.json for this generator's scores; empty on all but the main process.
 
@@ -137,7 +148,7 @@ class GanScorer:
             reason = str(error)
         if self.reference is None:
             return {}
-        return score_entry(
+        entry = score_entry(
             None
             if fakes is None
             else score_features(fakes, self.reference, self.settings, extractor=self.extractor.name),
@@ -154,6 +165,8 @@ class GanScorer:
             reason=reason,
             protocol=self.wanted.protocol,
         )
+        entry["real"]["digest"] = self.real.digest
+        return entry | {"weights": state_digest(generator)}
 
 
 def real_subset(images: Images, score: GanScoreSettings) -> Images:
@@ -188,20 +201,52 @@ def make_extractor(
     return extractor_source(name, resize).build(weights, accelerator.device)
 
 
-def next_scores(folder: RunFolder, entry: dict[str, Any]) -> dict[str, Any]:
-    """What scores.json holds after this entry: the last one, the one of the lowest distance, and all up to its step."""
-    history = folder.read_scores().get("history", [])
-    return _scores([*(old for old in history if old["step"] < entry["step"]), entry])
+def next_scores(folder: RunFolder, entry: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """What scores.json holds after this entry: the last one, the best one, and all up to its step.
+
+    The best one has the lowest distance of those whose weights can be had: this one, and the one of `checkpoints/best`.
+
+    Returns:
+        The content, and why an earlier best one no longer counts, or None.
+    """
+    earlier = [old for old in folder.read_scores().get("history", []) if old["step"] < entry["step"]]
+    rival, anew = kept_best(folder, earlier), None
+    best = rival
+    if FID.value(entry) is not None:
+        if rival is not None:
+            anew = judged_differently([rival, entry], apart=APART)
+        if rival is None or anew or _distance(entry) < _distance(rival):
+            best = entry
+    return {"last": entry, "best": best, "history": [*earlier, entry]}, anew
 
 
-def _scores(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    finite = [entry for entry in history if FID.value(entry) is not None]
-    best = min(finite, key=lambda entry: FID.value(entry) or 0.0, default=None)
-    return {"last": history[-1], "best": best, "history": history}
+def kept_best(folder: RunFolder, history: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The entry of the weights in `checkpoints/best`; None where there are none of these, or none that were scored."""
+    best = folder.checkpoints / "best"
+    if find_fault(best) is not None:
+        return None
+    facts = read_facts(best)
+    of_step = [entry for entry in history if entry["step"] == facts["step"] and FID.value(entry) is not None]
+    return next((entry for entry in of_step if entry.get("weights") == facts.get("scored")), None)
+
+
+def lost_best(folder: RunFolder, step: int) -> dict[str, Any] | None:
+    """The best entry of scores.json if its weights are not kept, but are those of this step; else None."""
+    scores = folder.read_scores()
+    if not scores or scores["best"] is not None:
+        return None
+    like_last = [e for e in scores["history"] if not judged_differently([scores["last"], e], apart=APART)]
+    best = min((entry for entry in like_last if "weights" in entry), key=_distance, default=None)
+    return best if best is not None and best["step"] == step and FID.value(best) is not None else None
+
+
+def _distance(entry: dict[str, Any]) -> float:
+    value = FID.value(entry)
+    return math.inf if value is None else value
 
 
 def cut_scores(folder: RunFolder, step: int) -> bool:
-    """Drop the scores after `step` from scores.json; a resumed run makes them again.
+    """Drop the scores after `step` from scores.json, which a resumed run makes again, and a best one without weights.
 
     Returns:
         Whether the scores of `step` itself are missing.
@@ -209,12 +254,16 @@ def cut_scores(folder: RunFolder, step: int) -> bool:
     Raises:
         StorageFailed: if scores.json cannot be written.
     """
-    history = folder.read_scores().get("history", [])
+    scores = folder.read_scores()
+    history = scores.get("history", [])
     kept = [entry for entry in history if entry["step"] <= step]
-    if len(kept) < len(history) and kept:
-        folder.write_scores(_scores(kept))
-    elif len(kept) < len(history):
-        folder.scores_file.unlink()
+    if kept:
+        now = {"last": kept[-1], "best": kept_best(folder, kept), "history": kept}
+        if now != scores:
+            folder.write_scores(now)
+    elif history:
+        with storing(folder.scores_file):
+            folder.scores_file.unlink()
     return not kept or kept[-1]["step"] != step
 
 

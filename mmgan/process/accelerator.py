@@ -1,11 +1,12 @@
 """The run's Accelerator, and work that one process does for the others."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import broadcast_object_list
 
@@ -19,16 +20,27 @@ def make_accelerator(run: RunSettings, device: DeviceSettings, folder: str) -> A
     """The Accelerator of a run, with its tracker.
 
     Raises:
-        UserError: if the tracker's package is not installed.
+        UserError: if the tracker's package is not installed, or fp16 is wanted on a CPU.
     """
     if run.tracker != "none" and run.tracker not in [str(name) for name in get_available_trackers()]:
         raise UserError(f"--tracker {run.tracker} needs the package '{run.tracker}': pip install {run.tracker}")
+    refuse_fp16_on_cpu(device.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no"))
     return Accelerator(
         mixed_precision=device.mixed_precision,
         log_with=None if run.tracker == "none" else run.tracker,
         project_dir=folder,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=False)],
     )
+
+
+def refuse_fp16_on_cpu(precision: str) -> None:
+    """Refuse fp16 where it would be ignored.
+
+    Raises:
+        UserError: if the run would be on a CPU.
+    """
+    if precision == "fp16" and PartialState().device.type == "cpu":
+        raise UserError("fp16 needs a GPU, and this run is on a CPU: --mixed-precision bf16 or no")
 
 
 def memory_format(device: DeviceSettings) -> torch.memory_format:

@@ -1,5 +1,6 @@
 """What all commands share: user errors in one line, and exit codes."""
 
+import contextlib
 import errno
 import functools
 import gc
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from mmgan.errors import Stopped, StorageFailed, TrainingFailed, UserError, printable
 from mmgan.memory import out_of_memory
+from mmgan.process.output import open_standard_streams, silence
 from mmgan.process.stopping import EXIT_CODES
 
 IMPOSSIBLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.ENOENT)
@@ -23,16 +25,21 @@ def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
 
     Returns:
         A function of argv (None: the command line's). Its exit code is 0, 2 for bad input, 1 for a training that failed
-        or a file that could not be written; 143, 130 or 0 for a training that SIGTERM, SIGINT or SIGUSR1 stopped.
+        or a file that could not be written; 143, 130, 129 or 0 for a training that SIGTERM, SIGINT, SIGHUP or SIGUSR1
+        stopped; 141 where the reader of the output left, as with `| head`.
     """
 
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
+        open_standard_streams()
         try:
-            _check_surroundings()
-            if argv is None:
-                put_working_folder_first()
-            main(sys.argv[1:] if argv is None else argv)
+            try:
+                _check_surroundings()
+                if argv is None:
+                    put_working_folder_first()
+                main(sys.argv[1:] if argv is None else argv)
+            finally:
+                sys.stdout.flush()  # here, where it matters whether somebody reads
         except UserError as error:
             return _tell(error, 2)
         except (TrainingFailed, StorageFailed) as error:
@@ -42,12 +49,19 @@ def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
             if line is None:
                 raise
             return _tell(line, 1)
+        except BrokenPipeError:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    silence(stream.fileno())
+            return EXIT_CODES[signal.SIGPIPE]
         except OSError as error:
             if error.filename is None:
                 raise
             name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
             return _tell(f"{name}: {error.strerror}", 2 if error.errno in IMPOSSIBLE else 1)
         except Stopped as stopped:  # the session has said where it saved
+            if stopped.signal is signal.SIGPIPE:  # what it said went nowhere
+                _tell("nobody reads the output any more: stopped with a checkpoint, --resume goes on", 0)
             return EXIT_CODES[stopped.signal]
         except KeyboardInterrupt:
             return _tell("interrupted", EXIT_CODES[signal.SIGINT])
@@ -90,5 +104,6 @@ def put_working_folder_first() -> None:
 
 def _tell(error: Exception | str, code: int) -> int:
     if os.environ.get("RANK", "0") == "0":  # every process gets the same error; one prints it
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        with contextlib.suppress(BrokenPipeError):
+            print(f"error: {printable(str(error))}", file=sys.stderr, flush=True)
     return code

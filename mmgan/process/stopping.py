@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 Gather = Callable[[Any], list[Any]]
 """This process's item -> the items of all processes."""
 
-EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 0}
-"""Signal -> the exit code of a process that it stopped. With 0, a scheduler requeues the job."""
+EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129, signal.SIGUSR1: 0, signal.SIGPIPE: 141}
+"""Signal -> the exit code of a process that it stopped. With 0, a scheduler requeues the job. SIGPIPE stands for a
+reader of the output that left; the signal itself stays ignored, because sockets raise it too."""
+
+HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+"""Signals that get a handler."""
 
 POLL = 1.0
 """Seconds between two checks that the launcher is alive."""
@@ -27,8 +31,13 @@ LAUNCHED = ("TORCHELASTIC_RUN_ID", "ACCELERATE_MIXED_PRECISION")
 """Environment variables: torchrun and `accelerate launch` set at least one of them for their processes."""
 
 
+def heard_signals() -> list[signal.Signals]:
+    """`HEARD` without a SIGHUP that this process was started to ignore."""
+    return [number for number in HEARD if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+
+
 class StopRequests:
-    """Inside the block, SIGTERM, SIGINT and SIGUSR1 only ask the run to stop at the next step.
+    """Inside the block, SIGTERM, SIGINT, SIGHUP and SIGUSR1 only ask the run to stop at the next step.
 
     A thread waits for them. So a signal has its effect even while the main thread hangs in a collective:
 
@@ -36,7 +45,9 @@ class StopRequests:
     * after `share`, the run has `deadline` seconds to save and to end; then the process exits in any case.
 
     The death of the launcher counts as SIGTERM: `accelerate launch` of one process does not pass signals on, and dies
-    of them. Further signals change nothing. Main thread only, because Python allows signal handlers only there.
+    of them. A reader of the output that leaves counts as a signal too: `lose_reader`. SIGHUP stays ignored where it
+    was, as under nohup. Further signals change nothing. Main thread only, because Python allows signal handlers only
+    there.
 
     Args:
         deadline: seconds.
@@ -57,7 +68,7 @@ class StopRequests:
         self._writer.setblocking(False)
         self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         # The handlers do nothing. Python writes a signal's number to the socket only if it has a handler.
-        self._handlers = {number: signal.signal(number, lambda *_: None) for number in EXIT_CODES}
+        self._handlers = {number: signal.signal(number, lambda *_: None) for number in heard_signals()}
         self._listener = threading.Thread(target=self._listen, name="stop requests", daemon=True)
         self._listener.start()
         return self
@@ -99,6 +110,10 @@ class StopRequests:
             asked = int(flag)
         self._stop(asked)
 
+    def lose_reader(self) -> None:
+        """Stop as for a signal, because nobody reads the output any more."""
+        self._hear(signal.SIGPIPE)
+
     def gather(self, gather: Gather, item: Any) -> list[Any]:
         """Call gather(item), and stop if any process was asked to. For long work that gathers part after part.
 
@@ -121,7 +136,7 @@ class StopRequests:
             if 0 in heard:
                 return
             for number in heard:
-                if number in EXIT_CODES:
+                if number in HEARD:
                     self._hear(number)
             if self._launcher is not None and os.getppid() != self._launcher:
                 self._hear(signal.SIGTERM)

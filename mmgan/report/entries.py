@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 MISSING = "–"
+DIGEST = "digest of the real images"
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,13 @@ class Metric:
     spread: str | None = None  # key of its deviation within one scoring
 
     def value(self, entry: Mapping[str, Any]) -> float | None:
-        """The value; None if it could not be computed."""
-        value: float | None = entry[self.group][stored_key(self.key, entry)]
+        """The value; None if it was not or could not be computed."""
+        value: float | None = entry[self.group].get(stored_key(self.key, entry))
         return value
 
     def deviation(self, entry: Mapping[str, Any]) -> float | None:
         """Its deviation within one scoring; None where it has none."""
-        return entry[self.group][stored_key(self.spread, entry)] if self.spread else None
+        return entry[self.group].get(stored_key(self.spread, entry)) if self.spread else None
 
     def interval(self, entry: Mapping[str, Any]) -> tuple[float, float] | None:
         """The ends of its 95 % interval; None where it has none."""
@@ -150,6 +151,7 @@ def judge_of(entry: Mapping[str, Any]) -> dict[str, Any]:
         "extractor weights": extractor["digest"],
         "real split": f"{real['name']} ({real['split']})",
         "number of real images": real["images"],
+        DIGEST: real.get("digest"),
         "number of samples": entry["samples"],
         "protocol": protocol_of(entry),
         "scoring settings": plain_settings(entry["settings"]),

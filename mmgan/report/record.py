@@ -7,6 +7,7 @@ from typing import Any
 
 from mmgan.errors import UserError
 from mmgan.report.entries import metrics_of, plain_text
+from mmgan.runs.belongings import MARKS
 from mmgan.runs.folder import RunFolder
 
 
@@ -73,6 +74,8 @@ def read_record(folder: RunFolder) -> Record:
         UserError: if the folder is not a run's, or a file in it is damaged.
     """
     config = folder.read_config()
+    if not isinstance(config.get("epochs", config.get("steps")), int) or MARKS.isdisjoint(config):
+        raise UserError(f"{folder.path} is not a run of mmgan: its {folder.config_file.name} is not a run's")
     grids = {
         int(path.stem.removeprefix("step-")): path
         for path in sorted(folder.samples.glob("step-*.png"))

@@ -5,10 +5,10 @@ last. Then the folder is renamed, and its parent is flushed before anything olde
 the rest loads with weights_only=True, so that loading a run never executes code from it.
 """
 
+import contextlib
 import io
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from mmgan.errors import UserError
-from mmgan.runs.loading import MANIFEST, STATE, find_fault
+from mmgan.runs.belongings import CHECKPOINTS, MANIFEST, STATE, made_in, remove_checkpoint
+from mmgan.runs.loading import find_fault
 from mmgan.storage import flush_folder, storing, write_flushed
 
 NUMBERED = re.compile(r"step-(\d{8,})")
@@ -51,7 +52,7 @@ def save_checkpoint(
     place, part, old = folder / name, folder / f".{name}.part", folder / f".{name}.old"
     with storing(place):
         recover_checkpoints(folder)
-        part.mkdir()  # not its parents: a deleted run folder must not come back with a checkpoint alone
+        part.mkdir(exist_ok=True)  # not its parents: a deleted run folder must not come back with a checkpoint alone
         try:
             digests = {}
             for stem, network in networks.items():
@@ -66,30 +67,42 @@ def save_checkpoint(
             digests[STATE] = write_flushed(part / STATE, _json(facts))
             write_flushed(part / MANIFEST, _json(digests))
             flush_folder(part)
-            if place.exists():
+            if place.exists() or place.is_symlink():
                 place.rename(old)
             part.rename(place)
             flush_folder(folder)
         except OSError:
-            shutil.rmtree(part, ignore_errors=True)  # gives its room back
+            with contextlib.suppress(OSError):
+                remove_checkpoint(part)  # gives its room back
             if old.exists() and not place.exists():
                 old.rename(place)
             raise
-        shutil.rmtree(old, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _replaced(old, place)
     return place
 
 
 def recover_checkpoints(folder: Path) -> None:
     """Clean up after a killed process: remove a checkpoint that was not complete, and restore one that was being
-    replaced."""
-    for old in folder.glob(".*.old"):
-        place = folder / old.name[1:].removesuffix(".old")
-        if place.exists():
-            shutil.rmtree(old)
+    replaced. Only what bears the name of such a checkpoint is touched."""
+    for path in [path for path in folder.glob(".*") if CHECKPOINTS.fullmatch(path.name)]:
+        place = folder / path.name[1:].removesuffix(path.suffix)
+        if path.suffix == ".part":
+            remove_checkpoint(path)
+        elif place.exists():
+            _replaced(path, place)
         else:
-            old.rename(place)
-    for part in folder.glob(".*.part"):
-        shutil.rmtree(part)
+            path.rename(place)
+
+
+def _replaced(old: Path, place: Path) -> None:
+    """Remove a checkpoint whose replacement is in place. Files in it that mmgan did not make move there."""
+    remove_checkpoint(old)
+    if old.is_dir():
+        for path in old.iterdir():
+            if not (place / path.name).exists():
+                path.rename(place / path.name)
+        old.rmdir()
 
 
 def prune_checkpoints(folder: Path, keep: int, step: int) -> None:
@@ -102,12 +115,13 @@ def prune_checkpoints(folder: Path, keep: int, step: int) -> None:
     """
     with storing(folder):
         for path in [path for path in numbered_checkpoints(folder) if _step_of(path) <= step][keep:]:
-            shutil.rmtree(path)
+            remove_checkpoint(path)
 
 
 def numbered_checkpoints(folder: Path) -> list[Path]:
-    """The folders of numbered checkpoints, newest first."""
-    found = [path for path in folder.glob("step-*") if NUMBERED.fullmatch(path.name) and path.is_dir()]
+    """The folders of numbered checkpoints, newest first; not one in which only files of others are left."""
+    named = [path for path in folder.glob("step-*") if NUMBERED.fullmatch(path.name) and path.is_dir()]
+    found = [path for path in named if made_in(path)]
     return sorted(found, key=_step_of, reverse=True)
 
 

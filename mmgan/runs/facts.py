@@ -39,6 +39,13 @@ IRRELEVANT = (
 diagnosed. The digests of the data and of the networks' code are compared instead, and each score is saved with the
 digest of its extractor's weights."""
 
+OPTIONAL = {
+    "extractor_digest": "the digest of the extractor's weights",
+    "real_digest": "the digest of the real images of scores",
+    "precision": "the precision",
+}
+"""What a checkpoint may lack: scores may be off, and earlier versions did not save it. Compared where both have it."""
+
 NAMES = {
     "data_digest": "the data's digest",
     "processes": "the number of processes",
@@ -53,8 +60,11 @@ def list_changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     before, after = _plain(saved), _plain(now)
     if find_extension(saved, now):
         del before["steps"], after["steps"]
+    for key in OPTIONAL:
+        if saved.get(key) is not None and now.get(key) is not None:
+            before[key], after[key] = saved[key], now[key]
     return [
-        f"{NAMES.get(key, key)} was {before.get(key)}, is {after.get(key)}"
+        f"{(NAMES | OPTIONAL).get(key, key)} was {before.get(key)}, is {after.get(key)}"
         for key in [*after, *(key for key in before if key not in after)]
         if before.get(key) != after.get(key)
     ]
@@ -100,6 +110,22 @@ def find_extension(saved: Mapping[str, Any], now: Mapping[str, Any]) -> Extensio
         return None
     settings = now["settings"]
     return Extension(before, after, settings["lr"] if settings.get("lr_decay") == "linear" else None)
+
+
+def list_edits(saved: Mapping[str, Any], settings: Mapping[str, Any], data_digest: str | None = None) -> list[str]:
+    """Every difference between what a checkpoint was made with and what a reader is about to use it with.
+
+    Args:
+        saved: the facts of the checkpoint.
+        settings: all settings in config.yaml. Only those that the checkpoint knows count.
+        data_digest: of the training data; None: not compared.
+    """
+    known = saved.get("settings")
+    known = known if isinstance(known, Mapping) else {}
+    now = {name: value for name, value in settings.items() if name in known}
+    before = {"settings": {name: known[name] for name in now}}
+    digests = {} if data_digest is None else {"data_digest": data_digest}
+    return list_changes(before | {k: saved.get(k) for k in digests}, {"settings": now} | digests)
 
 
 def refuse_changes(changes: Sequence[str]) -> None:

@@ -3,20 +3,21 @@
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mmgan.config.classifier import ClassifierConfig
 from mmgan.config.fields import Names
 from mmgan.config.files import read_yaml
+from mmgan.config.gan import GanConfig
+from mmgan.config.types import type_fault
 from mmgan.errors import UserError
+from mmgan.runs.belongings import STARTED, is_run, remove_run
+from mmgan.runs.structure import digest_of, read_json, row_fault, scores_fault
 from mmgan.storage import flush_folder, folder_of, name_fault, storing, write_atomically
-
-UNFINISHED = "config.yaml.part"
-"""The only file of a run that was killed while it wrote config.yaml."""
 
 
 class RunFolder:
@@ -39,26 +40,27 @@ class RunFolder:
 
         Raises:
             UserError: if the folder is not empty and neither `resume` nor `overwrite` is given, if it holds no run to
-                resume, if `overwrite` would remove other files than a run's, or if it cannot be written.
+                resume, if `overwrite` is given for a folder that is not a run's, or if it cannot be written.
         """
         if resume and overwrite:
             raise UserError("--resume and --overwrite exclude each other: go on with the run, or replace it")
         if fault := name_fault(self.path):
             raise UserError(f"the run folder {self.path} cannot be made ({fault}): name another with --out")
-        holds_run = self.config_file.is_file()
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"the run folder {self.path} is a file: name another with --out")
+        occupied = self.path.is_dir() and any(path.name not in STARTED for path in self.path.iterdir())
+        holds_run = self.config_file.is_file() and (not occupied or is_run(self.read_config()))
         if resume and not holds_run:
             raise UserError(
                 f"there is no run to resume in {self.path}: name its folder with --out, or leave --resume out"
             )
-        occupied = self.path.is_dir() and any(path.name != UNFINISHED for path in self.path.iterdir())
         if occupied and holds_run and not (resume or overwrite):
             raise UserError(
                 f"{self.path} already holds a run: --resume goes on, --overwrite replaces it, --out names another"
             )
         if occupied and not holds_run:
-            raise UserError(f"{self.path} holds files but no run (no config.yaml): name another folder with --out")
+            why = "its config.yaml is not a run's" if self.config_file.is_file() else "no config.yaml"
+            raise UserError(f"{self.path} holds files but no run of mmgan ({why}): name another folder with --out")
         self._check_writable()
 
     def _check_writable(self) -> None:
@@ -71,7 +73,7 @@ class RunFolder:
             )
 
     def start(self, config: Mapping[str, Any], *, overwrite: bool) -> None:
-        """Make the folder and write config.yaml; `overwrite` removes the files of an earlier run first.
+        """Make the folder and write config.yaml; `overwrite` removes what mmgan made of an earlier run first.
 
         The folder never holds other files without a config.yaml, so a run that is killed here can be started again.
 
@@ -80,11 +82,7 @@ class RunFolder:
         """
         with storing(self.path):
             if overwrite and self.config_file.is_file():
-                for path in self.path.iterdir():
-                    if path.is_dir() and not path.is_symlink():
-                        shutil.rmtree(path)
-                    elif path != self.config_file:
-                        path.unlink()
+                remove_run(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
             self.write_config(config)
             self.samples.mkdir(exist_ok=True)
@@ -123,8 +121,12 @@ class RunFolder:
 
     def find_metrics_fault(self, step: int, digest: str) -> str | None:
         """What is wrong with the lines of the steps 1 to `step`, whose SHA-256 was `digest`; or None."""
-        content = self.metrics_file.read_bytes() if self.metrics_file.is_file() else b""
-        lines = content.splitlines(keepends=True)[:step]
+        lines = []
+        for line in self._metric_lines():
+            # By their steps, not by their number: --allow-changed may have gone on without some.
+            if (row := _row(line)) is None or row["step"] > step:
+                break
+            lines.append(line)
         if hashlib.sha256(b"".join(lines)).hexdigest() == digest:
             return None
         return f"{self.metrics_file} does not have the lines that it had at step {step}"
@@ -164,27 +166,46 @@ class RunFolder:
         """The settings in config.yaml.
 
         Raises:
-            UserError: if the folder is not a run's, or the file is damaged or holds more than plain values.
+            UserError: if the folder is not a run's, or the file is damaged, holds more than plain values, or a value
+                does not have the type of its setting.
         """
         if not self.config_file.is_file():
             raise UserError(f"{self.path} is not a run folder: it holds no config.yaml")
-        return read_yaml(self.config_file)
+        values = read_yaml(self.config_file)
+        cls = GanConfig if GanConfig.MARK in values else ClassifierConfig
+        if fault := type_fault(cls, values):
+            raise UserError(f"{self.config_file} is damaged ({fault}): put it back as the run left it")
+        return values
 
     def write_scores(self, scores: Mapping[str, Any]) -> None:
-        """Write scores.json, whole or not at all.
+        """Write scores.json with a digest of its content, whole or not at all.
 
         Raises:
             StorageFailed: if it cannot be written.
         """
-        write_atomically(self.scores_file, json.dumps(scores, indent=2, allow_nan=False) + "\n")
+        content = {**scores, "digest": digest_of(scores)}
+        write_atomically(self.scores_file, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def read_scores(self) -> dict[str, Any]:
-        """The content of scores.json; empty if there is no such file.
+        """The content of scores.json without its digest; empty if there is no such file.
 
         Raises:
-            UserError: if it is damaged.
+            UserError: if it is damaged or was changed. A file of an earlier version of mmgan has no digest.
         """
-        return _read_object(self.scores_file)
+        if not self.scores_file.is_file():
+            return {}
+        try:
+            values = read_json(self.scores_file.read_bytes())
+            digest = values.pop("digest", None) if isinstance(values, dict) else None
+            fault = scores_fault(values)
+            if digest is not None and digest != digest_of(values):
+                fault = "it does not have the content it was written with"
+        except (OSError, ValueError) as error:
+            fault = " ".join(str(error).split())
+        if fault:
+            raise UserError(f"{self.scores_file} is damaged ({fault}): put it back as the run left it, or remove it")
+        scores: dict[str, Any] = values
+        return scores
 
     def note_diagnosis(self, entry: Mapping[str, Any], picture: bytes) -> Path:
         """Put a diagnosis into diagnosis.json, in place of an earlier one of its step, and its picture into diagnoses/.
@@ -223,7 +244,8 @@ class RunFolder:
             UserError: if it is damaged.
         """
         history = _read_object(self.diagnosis_file).get("history", [])
-        if not all(isinstance(entry, dict) and isinstance(entry.get("step"), int) for entry in history):
+        entries = history if isinstance(history, list) else [history]
+        if not all(isinstance(entry, dict) and isinstance(entry.get("step"), int) for entry in entries):
             raise UserError(f"{self.diagnosis_file} is damaged (it holds no diagnoses): put it back, or remove it")
         return list(history)
 
@@ -243,8 +265,8 @@ def _read_object(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        values = json.loads(path.read_bytes())
-    except ValueError as error:
+        values = read_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}): put it back, or remove it") from None
     if not isinstance(values, dict):
         raise UserError(f"{path} is damaged (it holds no object): put it back, or remove it")
@@ -254,7 +276,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 def _row(line: bytes) -> dict[str, Any] | None:
     """A line of metrics.jsonl; None if it is damaged."""
     try:
-        row = json.loads(line)
+        row = read_json(line)
     except ValueError:
         return None
-    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+    return row if row_fault(row) is None else None

@@ -12,9 +12,7 @@ from torch import Tensor, nn
 
 from mmgan.digests import file_digest
 from mmgan.errors import UserError
-
-MANIFEST = "manifest.json"
-STATE = "state.json"
+from mmgan.runs.belongings import MANIFEST, STATE
 
 
 def find_fault(checkpoint: Path) -> str | None:
@@ -74,7 +72,7 @@ def load_network(checkpoint: Path, stem: str, network: nn.Module) -> None:
 
 
 def load_optimizer(checkpoint: Path, stem: str, optimizer: torch.optim.Optimizer) -> None:
-    """Load an optimizer's state with weights_only=True, so that nothing in the file is executed.
+    """Load an optimizer's state, but not its settings, with weights_only=True: nothing in the file is executed.
 
     Raises:
         UserError: if the file is missing, holds anything but tensors and plain values, or is of another optimizer.
@@ -90,10 +88,24 @@ def load_optimizer(checkpoint: Path, stem: str, optimizer: torch.optim.Optimizer
         raise UserError(
             f"{path} is not the state of an optimizer, and was not read further: it is damaged, or holds code"
         ) from None
+    settings = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
     try:
         optimizer.load_state_dict(state)
     except Exception as error:  # as above
         raise UserError(f"{path} is of another optimizer: {' '.join(str(error).split())}") from None
+    # The file has the settings of its own time. Those of the run are the optimizer's.
+    for group, own in zip(optimizer.param_groups, settings, strict=True):
+        group.update(own)
+        for parameter in group["params"] if "momentum" in own else []:
+            _fit_momentum(optimizer.state[parameter], parameter, own["momentum"])
+
+
+def _fit_momentum(state: dict[str, Any], parameter: Tensor, momentum: float) -> None:
+    """SGD that was saved without momentum and goes on with it starts from zeros; and the other way round from none."""
+    if not momentum:
+        state.pop("momentum_buffer", None)
+    elif state.get("momentum_buffer") is None:
+        state["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def _difference(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:

@@ -14,6 +14,7 @@ from mmgan.errors import Stopped, UserError
 from mmgan.process.accelerator import make_accelerator, on_main
 from mmgan.process.console import Console
 from mmgan.process.stopping import EXIT_CODES, StopRequests
+from mmgan.runs.belongings import remove_checkpoint
 from mmgan.runs.checkpoints import (
     newest_checkpoint,
     prune_checkpoints,
@@ -23,8 +24,10 @@ from mmgan.runs.checkpoints import (
 )
 from mmgan.runs.facts import find_extension, list_changes, refuse_changes, run_facts
 from mmgan.runs.folder import RunFolder
-from mmgan.runs.loading import load_network, load_optimizer, read_facts
+from mmgan.runs.loading import find_fault, load_network, load_optimizer, read_facts
+from mmgan.runs.lock import RunLock
 from mmgan.runs.tracking import start_tracker, track_picture, track_values
+from mmgan.storage import storing
 from mmgan.training.tasks import LoopContext, Task
 
 
@@ -49,12 +52,14 @@ class Resumable(Protocol):
 class Session:
     """One run, from the check of its folder to the end of its training.
 
-    In this order: make it, build the parts of the training, `stops_here`, `begin`, train inside `with session:` in the
-    `context`. Nothing is written before `begin`. All processes call every method.
+    In this order: make it, build the parts of the training, and inside `with session.lock:` `stops_here`, `begin`,
+    train inside `with session:` in the `context`. Nothing is written before `begin`. All processes call every method.
 
     Attributes:
         settings: the seed, and how often metrics and checkpoints are saved.
         folder: the run's.
+        lock: of the folder, which only the main process takes: from `stops_here` on in a run that resumes, from `begin`
+            on in one that starts.
         accelerator: the run's.
         stop: whether signals ask the run to stop.
         notes: plain values that are saved with each checkpoint and restored with it.
@@ -69,7 +74,7 @@ class Session:
         stop: whether signals ask the run to stop.
 
     Raises:
-        UserError: if the tracker is not installed, or the folder does not fit the settings.
+        UserError: if the tracker is not installed, the folder does not fit the settings, or another run is in it.
     """
 
     parts: Resumable
@@ -88,11 +93,16 @@ class Session:
     ) -> None:
         self.settings, self.values, self.stop = settings, values, stop
         self.folder = RunFolder(settings.out or default_folder)
+        self.lock = RunLock(self.folder.path)
         self.accelerator = make_accelerator(settings, device, str(self.folder.path))
         self.notes: dict[str, Any] = {}
         self.changed: list[str] = []
         self.latest: dict[str, Any] = {}
-        on_main(self.accelerator, lambda: self.folder.check(resume=settings.resume, overwrite=settings.overwrite))
+        on_main(self.accelerator, self._check_folder)
+
+    def _check_folder(self) -> None:
+        self.lock.probe()
+        self.folder.check(resume=self.settings.resume, overwrite=self.settings.overwrite)
 
     def stops_here(self) -> bool:
         """Find the checkpoint of a run that resumes. A dry run prints its settings.
@@ -101,7 +111,7 @@ class Session:
             Whether this is a dry run, which stops now.
 
         Raises:
-            UserError: if no checkpoint can be trusted, or scores.json is damaged.
+            UserError: if no checkpoint can be trusted, scores.json is damaged, or another run is in the folder.
         """
         if self.settings.resume:
             self.newest = on_main(self.accelerator, self._find_newest)
@@ -111,9 +121,11 @@ class Session:
 
     def _find_newest(self) -> tuple[Path, list[str]]:
         """Find the newest checkpoint that can be trusted, and a line for each newer one that cannot. Unfinished files
-        of a killed process are removed."""
-        if self.folder.checkpoints.is_dir():
-            recover_checkpoints(self.folder.checkpoints)
+        of a killed process are removed, but not by a dry run."""
+        if not self.settings.dry_run:
+            self.lock.take()
+            with storing(self.folder.checkpoints):
+                recover_checkpoints(self.folder.checkpoints)
         self.folder.read_scores()
         return newest_checkpoint(self.folder.checkpoints)
 
@@ -127,6 +139,7 @@ class Session:
         lines: Sequence[str],
         notes: Mapping[str, Any] | None = None,
         code: Mapping[str, str] | None = None,
+        judge: Mapping[str, str] | None = None,
     ) -> None:
         """Make the run folder, or load the checkpoint to resume from; start the tracker and the progress bar.
 
@@ -138,6 +151,7 @@ class Session:
             lines: to print at the start.
             notes: plain values to save with each checkpoint, as they are for a new run.
             code: of networks that are the user's own, as `run_facts` takes it.
+            judge: digests of what scores depend on besides the settings, as in `facts.OPTIONAL`; None: no scores.
 
         Raises:
             UserError: if the checkpoint was made under other conditions.
@@ -145,19 +159,29 @@ class Session:
         self.parts, self.total_steps, self.notes = parts, total_steps, dict(notes or {})
         processes = self.accelerator.num_processes
         conditions = run_facts(self.values, data_digest=data_digest, processes=processes, code=code)
-        self.facts = conditions | dict(shape)
+        self.facts = conditions | dict(shape) | dict(judge or {}) | {"precision": self.accelerator.mixed_precision}
         own = {"out": str(self.folder.path), "resume": False, "overwrite": False, "allow_changed": False}
         values = dict(self.values) | own
         more: list[str] = []
         if self.settings.resume:
             more = self._restore(values)
         else:
-            on_main(self.accelerator, lambda: self.folder.start(values, overwrite=self.settings.overwrite))
+            on_main(self.accelerator, lambda: self._start(values))
         if self.settings.tracker != "none":
             start_tracker(self.accelerator, self.values, self.folder.path)
         self.console = Console(self.accelerator, total_steps, parts.step)
+        if not self.lock.supported:
+            more.append(f"{self.folder.path} is on a file system without locks: a second run here would not be refused")
         for line in [*lines, *more]:
             self.say(line)
+
+    def _start(self, values: Mapping[str, Any]) -> None:
+        with storing(self.folder.path):
+            self.folder.path.mkdir(parents=True, exist_ok=True)
+        self.lock.take()
+        # Again: a run that began in the meantime may have ended in the meantime.
+        self.folder.check(resume=False, overwrite=self.settings.overwrite)
+        self.folder.start(values, overwrite=self.settings.overwrite)
 
     def _restore(self, values: Mapping[str, Any]) -> list[str]:
         """Load the newest checkpoint into the parts and drop the metrics after it. Where --allow-changed accepts a
@@ -202,6 +226,20 @@ class Session:
             *(f"extended: {line}" for line in longer),
             f"resumed from {path} at step {step}",
         ]
+
+    def drop_later(self, name: str) -> bool:
+        """Remove a checkpoint whose step the run has not reached: the run abandoned it when it resumed from an earlier
+        step. For the main process.
+
+        Returns:
+            Whether there was one.
+        """
+        path = self.folder.checkpoints / name
+        if not path.is_dir() or find_fault(path) is not None or int(read_facts(path)["step"]) <= self.parts.step:
+            return False
+        with storing(path):
+            remove_checkpoint(path)
+        return True
 
     def save(self, name: str, *, optimizers: bool = True, **facts: Any) -> None:
         """Save a checkpoint of the current state; all processes wait until it is whole.

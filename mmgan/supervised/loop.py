@@ -18,7 +18,7 @@ from mmgan.draws import global_stream, torch_stream
 from mmgan.losses import CLASSIFIER_LOSSES
 from mmgan.mixing.policies import PermutationPolicy
 from mmgan.supervised.adamix import AdaMix, adamix_step
-from mmgan.training.guard import Guard, RunningStatistics
+from mmgan.training.guard import Guard, RunningStatistics, Watch
 from mmgan.training.metrics import Metrics
 from mmgan.training.tasks import LoopContext
 
@@ -137,7 +137,8 @@ def train_classifier(
     last = settings.epochs * batches.steps_per_epoch
     guard = Guard("classifier", parts.network, parts.optimizer, accelerator, settings.clip_grad)
     statistics = RunningStatistics([network])
-    metrics = Metrics(context, [guard])
+    watch = Watch(parts.networks(), parts.optimizers(), accelerator)
+    metrics = Metrics(context, [guard], watch)
 
     parts.network.train()
     while parts.step < last:
@@ -181,6 +182,7 @@ def train_classifier(
             "lr": lr,
         }
         if validate is not None and parts.step % batches.steps_per_epoch == 0:
+            metrics.require_finite(parts.step)
             facts |= validate(parts.step)
         metrics.add(facts, {"loss": loss} | noted)
         metrics.finish_step(parts.step, last)

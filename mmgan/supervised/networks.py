@@ -41,16 +41,18 @@ def build_network(
         return build_classifier(arch, classes, channels, image_size, **arguments)
 
 
-def load_classifier(folder: RunFolder, which: str, classes: int) -> TrainedNetwork:
+def load_classifier(folder: RunFolder, which: str, classes: int, *, allow_changed: bool = False) -> TrainedNetwork:
     """Load the classifier of a run: images in [-1, 1] -> logits.
 
     Args:
         folder: a classifier run's.
         which: "last", "best", or a checkpoint's name such as "step-00001000".
         classes: how many classes the data has.
+        allow_changed: accept a config.yaml that differs from the settings of the checkpoint.
 
     Raises:
-        UserError: if there is no such checkpoint, it is damaged, or it has another number of classes.
+        UserError: if there is no such checkpoint, it is damaged, it has another number of classes, or it was made with
+            other settings.
     """
     config = read_run_config(folder, ClassifierConfig)
 
@@ -63,4 +65,6 @@ def load_classifier(folder: RunFolder, which: str, classes: int) -> TrainedNetwo
         shape = {name: facts[name] for name in ("classes", "channels", "image_size")}
         return build_network(config.network, **shape, seed=0)
 
-    return load_trained(folder, which, "classifier", build, config.training.ema, config.device)
+    return load_trained(
+        folder, which, "classifier", build, config, ema=config.training.ema, allow_changed=allow_changed
+    )

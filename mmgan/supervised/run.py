@@ -45,30 +45,31 @@ def run_classifier(config: ClassifierConfig, source: str | None, stop: StopReque
         Stopped: after a step, when asked to; a checkpoint is kept.
     """
     session, parts, data = build(config, stop)
-    if session.stops_here():
-        return
-    images, count = data.training, len(data.training.classes)
-    text = f"{len(images):,} training and {len(data.validation):,} validation images, {count} classes,"
-    session.begin(
-        parts,
-        total_steps=config.training.epochs * parts.batches.steps_per_epoch,
-        data_digest=data.digest,
-        shape={"classes": count} | image_shape(images),
-        lines=opening(session, text, images, config.mix, PRESET if source is None else None),
-        notes={"epoch": 0, "validation": None},
-    )
-    with session:
-        train(parts, data.validation, session, config.training, cutout_side=config.examples.cutout)
-        scores = test(parts, data.test, session)
-        if parts.adamix is not None:
-            known = parts.adamix, data.validation, session.accelerator, config.run.seed
-            scores["last"]["adamix"] = learned_intervals(*known) | {"judged_real": judged_intrusions(*known)}
-    if session.accelerator.is_main_process:
-        from mmgan.report import write_report  # here, so that training does not wait for matplotlib
+    with session.lock:
+        if session.stops_here():
+            return
+        images, count = data.training, len(data.training.classes)
+        text = f"{len(images):,} training and {len(data.validation):,} validation images, {count} classes,"
+        session.begin(
+            parts,
+            total_steps=config.training.epochs * parts.batches.steps_per_epoch,
+            data_digest=data.digest,
+            shape={"classes": count} | image_shape(images),
+            lines=opening(session, text, images, config.mix, PRESET if source is None else None),
+            notes={"epoch": 0, "validation": None},
+        )
+        with session:
+            train(parts, data.validation, session, config.training, cutout_side=config.examples.cutout)
+            scores = test(parts, data.test, session)
+            if parts.adamix is not None:
+                known = parts.adamix, data.validation, session.accelerator, config.run.seed
+                scores["last"]["adamix"] = learned_intervals(*known) | {"judged_real": judged_intrusions(*known)}
+        if session.accelerator.is_main_process:
+            from mmgan.report import write_report  # here, so that training does not wait for matplotlib
 
-        session.folder.write_scores(scores)
-        write_report(session.folder)
-        print(summary(session.folder, config.mix, config.training.epochs, config.run.seed))
+            session.folder.write_scores(scores)
+            write_report(session.folder)
+            print(summary(session.folder, config.mix, config.training.epochs, config.run.seed))
 
 
 def train(
@@ -148,10 +149,18 @@ class Validation:
         return row
 
     def catch_up(self) -> None:
-        """After a resume: read the best epoch so far."""
-        self.best, fault = on_main(self.session.accelerator, lambda: best_so_far(self.session.folder))
-        if fault:
-            self.session.say(f"the best epoch is chosen again from here: {fault}")
+        """After a resume: read the best epoch so far. Weights of a later one are dropped."""
+        session = self.session
+
+        def find() -> tuple[tuple[float, float] | None, str | None, bool]:
+            session.drop_later("best")
+            return best_so_far(session.folder, self.parts.step)
+
+        self.best, fault, is_now = on_main(session.accelerator, find)
+        if is_now:
+            session.save("best", optimizers=False)
+        elif fault:
+            session.say(f"the best epoch is chosen anew from here: {fault}")
 
 
 def classifier(parts: ClassifierParts, accelerator: Accelerator, checkpoint: Path | None = None) -> nn.Module:
@@ -172,11 +181,24 @@ def classifier(parts: ClassifierParts, accelerator: Accelerator, checkpoint: Pat
     return network
 
 
-def best_so_far(folder: RunFolder) -> tuple[tuple[float, float] | None, str | None]:
-    """Lowest validation error in metrics.jsonl, and its NLL (the lowest on a tie); or None and why the weights of that
-    epoch are not available."""
+def best_so_far(folder: RunFolder, step: int) -> tuple[tuple[float, float] | None, str | None, bool]:
+    """The best epoch in metrics.jsonl: lowest validation error, then lowest NLL, then the earlier one.
+
+    Returns:
+        Its error and NLL, or None where its weights are not available; why not; and whether they are those of `step`,
+        so that they can be saved again.
+    """
     best = folder.checkpoints / "best"
     rows = [row for row in folder.read_metrics() if "val_nll" in row]
-    if rows and (fault := find_fault(best)):
-        return None, f"{best}: {fault}"
-    return min(((row["val_error_percent"], row["val_nll"]) for row in rows), default=None), None
+    if not rows:
+        return None, None, False
+    row = min(rows, key=lambda row: (row["val_error_percent"], row["val_nll"]))
+    found = (row["val_error_percent"], row["val_nll"])
+    if fault := find_fault(best):
+        fault = f"{best}: {fault}"
+    elif (saved := read_facts(best)["step"]) != row["step"]:
+        fault = f"{best} holds the weights of step {saved}, not those of step {row['step']}"
+    if fault is None:
+        return found, None, False
+    is_now = row["step"] == step
+    return (found if is_now else None), fault, is_now

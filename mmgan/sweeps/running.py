@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from tqdm.auto import tqdm
 
 from mmgan.errors import Stopped, UserError
+from mmgan.process.stopping import heard_signals
 from mmgan.sweeps.definition import Run, Sweep, list_runs
 from mmgan.sweeps.local import LocalRuns
 from mmgan.sweeps.state import State, find_state, is_done
@@ -82,7 +83,7 @@ def run_sweep(
     """Finish a sweep; each run is the real command in its own process. Main thread only.
 
     Finished runs are skipped, unfinished ones continue from their checkpoints. A failed run prints one line and does
-    not stop the others. SIGINT and SIGTERM are passed on as SIGTERM; the runs save a checkpoint and end first.
+    not stop the others. SIGINT, SIGTERM and SIGHUP are passed on as SIGTERM; the runs save a checkpoint and end first.
 
     Args:
         sweep: the runs.
@@ -175,13 +176,14 @@ def _fault(run: Run, code: int) -> str:
 
 @contextmanager
 def _signals() -> Iterator[list[signal.Signals]]:
-    """While the block runs, SIGINT and SIGTERM are added to the list and do nothing else."""
+    """While the block runs, SIGINT, SIGTERM and SIGHUP are added to the list and do nothing else."""
     heard: list[signal.Signals] = []
 
     def hear(number: int, frame: FrameType | None) -> None:
         heard.append(signal.Signals(number))
 
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [number for number in heard_signals() if number != signal.SIGUSR1]
+    before = {number: signal.signal(number, hear) for number in numbers}
     try:
         yield heard
     finally:

@@ -8,7 +8,7 @@ Nothing is communicated either. A process whose loss is not finite makes its gra
 is then NaN on all of them, so that all skip the update.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -18,6 +18,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
+
+from mmgan.errors import TrainingFailed
 
 INFINITY = float("inf")
 
@@ -79,6 +81,63 @@ class Guard:
     def clear(self) -> None:
         """Forget the updates so far."""
         self.local, self.skipped = torch.zeros_like(self.local), torch.zeros_like(self.skipped)
+
+
+class Watch:
+    """Whether all numbers of a training are finite: weights, buffers, averages, and the optimizers' states.
+
+    A guard stops gradients that are not finite. A finite gradient may still make an update that overflows, and its
+    square a second moment that does. A fused optimizer has written the result before anybody can look. But what became
+    infinite or NaN stays so: sums, decays and interpolations of it are never finite again. So a step notes nothing and
+    costs nothing; it is enough to look before the numbers go anywhere.
+
+    Buffers that were not finite at the start, such as a mask, are left out.
+
+    Args:
+        networks, optimizers: of the training, by name.
+        accelerator: the run's.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, nn.Module],
+        optimizers: Mapping[str, torch.optim.Optimizer],
+        accelerator: Accelerator,
+    ) -> None:
+        self.networks, self.optimizers, self.accelerator = networks, optimizers, accelerator
+        self.masks = {
+            id(buffer)
+            for network in networks.values()
+            for buffer in network.buffers()
+            if buffer.is_floating_point() and not buffer.isfinite().all()
+        }
+
+    def require(self, step: int) -> None:
+        """Stop the training if a number is not finite on any process. All processes must call it.
+
+        Args:
+            step: the number of steps done.
+
+        Raises:
+            TrainingFailed: naming what holds such a number.
+        """
+        watched = {f"the weights of {name}": self._tensors(network) for name, network in self.networks.items()}
+        for name, optimizer in self.optimizers.items():
+            states = [value for state in optimizer.state.values() for value in state.values()]
+            watched[f"the state of {name}"] = [value for value in states if isinstance(value, Tensor)]
+        flags = torch.stack([~_are_finite(tensors) for tensors in watched.values()])  # (k,)
+        bad = self.accelerator.gather(flags[None]).any(0).tolist()  # (processes, k) -> (k,)
+        found = [what for what, is_bad in zip(watched, bad, strict=True) if is_bad]
+        if found:
+            raise TrainingFailed(
+                f"{' and '.join(found)} {'are' if len(found) > 1 or 'weights' in found[0] else 'is'} not finite by step"
+                f" {step}, as an update overflowed: training stopped, earlier checkpoints are intact; a smaller --lr or"
+                " --clip-grad may help"
+            )
+
+    def _tensors(self, network: nn.Module) -> list[Tensor]:
+        found = [*network.parameters(), *(b for b in network.buffers() if id(b) not in self.masks)]
+        return [tensor.detach() for tensor in found if tensor.is_floating_point()]
 
 
 class RunningStatistics:

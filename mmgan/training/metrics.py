@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmgan.errors import Stopped, TrainingFailed
-from mmgan.training.guard import Guard
+from mmgan.training.guard import Guard, Watch
 from mmgan.training.tasks import LoopContext
 
 LEAST_SCALE = 2.0**-14
@@ -24,10 +24,11 @@ class Metrics:
     Args:
         context: says who gets the rows, and how many steps may be skipped.
         guards: of the networks that are trained.
+        watch: looks at all numbers before they go into a checkpoint, a score or a sample; None: nothing does.
     """
 
-    def __init__(self, context: LoopContext, guards: Sequence[Guard]) -> None:
-        self.context, self.guards, self.skipped = context, guards, 0
+    def __init__(self, context: LoopContext, guards: Sequence[Guard], watch: Watch | None = None) -> None:
+        self.context, self.guards, self.watch, self.skipped = context, guards, watch, 0
         self.facts: list[dict[str, Any]] = []
         self.values: list[Tensor] = []
         self.names: list[str] = []
@@ -102,6 +103,8 @@ class Metrics:
         due = [task for task in self.context.tasks if task.due(step, last)]
         if due or step % self.context.log_every == 0 or step == last:
             self.flush()
+        if due:
+            self.require_finite(step)
         for task in due:
             task.run(step)
         if step < last:
@@ -109,7 +112,17 @@ class Metrics:
                 self.context.check_stop()
             except Stopped:
                 self.flush()  # the session saves a checkpoint, which needs them
+                self.require_finite(step)
                 raise
+
+    def require_finite(self, step: int) -> None:
+        """Stop the training if weights, averages or optimizers' states are not finite. All processes must call it.
+
+        Raises:
+            TrainingFailed: as `Watch.require`.
+        """
+        if self.watch is not None:
+            self.watch.require(step)
 
     def _row(self, values: Tensor, missing: set[str]) -> dict[str, Any]:
         """What a step's (processes, columns) say."""

@@ -149,6 +149,13 @@ def test_metrics_that_were_lost_are_a_change(half: Path, tmp_path: Path) -> None
     assert "going on although" in done.out
     assert [row["step"] for row in RunFolder(out).read_metrics()] == [5, 6]
 
+    # The rows that there are belong to the checkpoints from now on: a plain resume goes on, also where rows follow.
+    with (out / "metrics.jsonl").open("a") as file:
+        file.writelines(json.dumps({"step": step}) + "\n" for step in (7, 8))
+    resumed = run_one(Job("gan", [*UNSCORED, "--out", str(out), "--resume"]))
+    assert resumed.code == 0, resumed.err
+    assert [row["step"] for row in RunFolder(out).read_metrics()] == [5, 6]
+
 
 def test_list_changes_sees_what_came_and_what_went() -> None:
     now = run_facts({"seed": 0}, data_digest="ab", processes=1)

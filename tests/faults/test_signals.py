@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and SIGUSR1: all processes stop after one step, save, and end with the code that is documented."""
+"""SIGTERM, SIGINT, SIGHUP and SIGUSR1: all processes stop after one step, save, and end with the documented code."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from tests.support.two_ranks import untrained_judge
 
 pytestmark = pytest.mark.slow(30)
 
-CODES = [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 0)]
+CODES = [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129), (signal.SIGUSR1, 0)]
 ENDLESS = [*UNSCORED, "--steps", "1000000", "--checkpoint-every", "0", "--log-every", "1", "--sample-every", "0"]
 Main = Callable[[list[str]], int]
 

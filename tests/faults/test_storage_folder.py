@@ -13,6 +13,7 @@ from mmgan.runs.folder import RunFolder
 from mmgan.storage import write_atomically
 from tests.support.compare import assert_same_run, contents, flip_bit, truncate
 from tests.support.forks import Job, run_all, run_one
+from tests.support.report_runs import gan_run
 from tests.support.small_runs import UNSCORED
 
 pytestmark = pytest.mark.slow(4)
@@ -118,8 +119,7 @@ def test_a_run_folder_that_vanishes_under_the_program(tmp_path: Path) -> None:
 
 
 def test_overwriting_never_leaves_a_folder_without_a_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = RunFolder(tmp_path / "run")
-    folder.start({"data": "digits"}, overwrite=False)
+    folder = gan_run(tmp_path / "run", resume=False, overwrite=False, done=0)
     (folder.checkpoints / "step-00000001").mkdir()
     unlink = Path.unlink
 

@@ -252,6 +252,6 @@ def test_damage_and_other_folders_are_refused(tmp_path: Path) -> None:
         write_report(RunFolder(tmp_path))
     folder = gan_run(tmp_path / "run")
     folder.scores_file.write_text(json.dumps({"last": {"value": 3}}))
-    with pytest.raises(UserError, match=re.escape(f"{folder.scores_file} holds no scores")):
+    with pytest.raises(UserError, match=re.escape(f"{folder.scores_file} is damaged")):
         write_report(folder)
     assert not folder.report_file.exists()

@@ -110,6 +110,8 @@ def test_a_resumed_run_remembers_its_best_epoch(train: Train, tmp_path: Path) ->
     rows = folder.read_metrics()
     rows[5] |= {"val_error_percent": 0.0, "val_nll": 0.0}  # the first epoch, which nothing after it can surpass
     folder.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shutil.rmtree(folder.checkpoints / "best")
+    shutil.copytree(folder.checkpoints / "step-00000006", folder.checkpoints / "best")
     for name in ("step-00000012", "step-00000018"):
         shutil.rmtree(folder.checkpoints / name)
     written = (folder.checkpoints / "best").stat().st_ino

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from mmgan.runs.belongings import LOCK
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import find_fault
 
@@ -73,5 +74,6 @@ def truncate(file: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files below a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """All files below a folder, without the lock that a killed run leaves: the next one takes it over."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != LOCK]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

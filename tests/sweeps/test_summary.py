@@ -15,7 +15,7 @@ from mmgan.sweeps.definition import Run, Sweep, list_runs
 from mmgan.sweeps.running import Ended, SweepResult
 from mmgan.sweeps.summary import summarize
 from mmgan.sweeps.table import markdown, write_summary
-from tests.support.report_runs import diagnosis
+from tests.support.report_runs import diagnosis, manifest
 
 FD = "FD (classifier:digits)"
 FID = {
@@ -39,7 +39,7 @@ def entry(fid: float | None, **changes: Any) -> dict[str, Any]:
         "inception_score_std": 0.1,
         "kernel_inception_distance_std": 0.1,
     }
-    return {
+    return manifest(fid) | {
         "scores": values,
         "reason": "the generator yields values that are not finite" if fid is None else None,
         "extractor": {"name": "classifier:digits", "digest": "ab" * 32, "dims": 64},
@@ -60,7 +60,9 @@ def made_up(folder: Path, fid: dict[str, dict[int, Any]] = FID) -> SweepResult:
         if isinstance(value, str):
             return Ended(run, "failed", value)
         run.folder.path.mkdir(parents=True, exist_ok=True)
-        run.folder.write_scores({"last": entry(value) if isinstance(value, float) else value} if value else {})
+        if value:
+            last = entry(value) if isinstance(value, float) else value
+            run.folder.write_scores({"last": last, "best": None, "history": [last]})
         return Ended(run, "done")
 
     return SweepResult(sweep, [ended(run) for run in list_runs(sweep)])
