@@ -202,6 +202,8 @@ def test_evaluate_refuses_a_checkpoint_of_other_classes(
     text = (folder / "config.yaml").read_text().replace("data: digits", f"data: folder:{tmp_path / 'data'}")
     (folder / "config.yaml").write_text(text)
     assert evaluate([str(folder)]) == 2
+    assert "data was digits, is folder:" in capsys.readouterr().err
+    assert evaluate([str(folder), "--allow-changed"]) == 2
     assert "a classifier with 10 classes, but the data has 2" in capsys.readouterr().err
 
 
