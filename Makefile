@@ -39,6 +39,7 @@ soak: $(VENV)/.installed-dev data  ## long campaigns: every write point, forty k
 	$(BIN)/python -m tests.faults.soak
 	$(BIN)/python -m tests.faults.soak --processes 2 --seed 1
 	$(BIN)/python -m tests.faults.soak_exits
+	$(BIN)/python -m tests.faults.soak_fuzz
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

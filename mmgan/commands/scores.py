@@ -64,6 +64,10 @@ def _is_entry(entry: Any) -> bool:
     if not all(isinstance(entry.get(name), kind) for name, kind in parts.items()):
         return False
     keys = {"extractor": ("name", "digest"), "real": ("name", "split", "images")}
-    has = all(key in entry[part] for part, names in keys.items() for key in names)
+    if not all(key in entry[part] for part, names in keys.items() for key in names):
+        return False
     numbers = all(value is None or isinstance(value, int | float) for value in entry["scores"].values())
-    return has and numbers and bool(metrics_of(entry))
+    means = [name.removesuffix("_mean") for name in entry["scores"] if name.endswith("_mean")]
+    deviations = all(f"{name}_std" in entry["scores"] for name in means)
+    counted = isinstance(entry["real"]["images"], int) and isinstance(entry.get("step"), int | None)
+    return numbers and deviations and counted and bool(metrics_of(entry))

@@ -108,8 +108,9 @@ def read_export(folder: Path, own: OwnNetwork | None = None) -> TrainedNetwork:
         raise UserError(f"{folder / WEIGHTS} is not the file that was exported: export the run again, or copy it again")
     try:
         network = _build(folder, values, own)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder / CONFIG} describes no generator ({error}): export the run again") from None
+    except (KeyError, TypeError, RuntimeError, OverflowError) as error:
+        why = " ".join(str(error).split())
+        raise UserError(f"{folder / CONFIG} describes no generator ({why}): export the run again") from None
     load_network(folder, Path(WEIGHTS).stem, network)
     return TrainedNetwork(network.eval().requires_grad_(False), values, folder)
 

@@ -1,5 +1,6 @@
 """Reading checkpoints from any source: nothing in them is executed, nothing outside them is read."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,7 +82,8 @@ def load_optimizer(checkpoint: Path, stem: str, optimizer: torch.optim.Optimizer
     if not path.is_file():
         raise UserError(f"{path} is missing: the checkpoint holds nothing to go on training from")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        # From memory: the unpickler asks for as many bytes as the content claims, which a file would allocate first.
+        state = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except Exception:  # torch and pickle raise all sorts on foreign files

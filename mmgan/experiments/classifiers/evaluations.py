@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -54,9 +55,8 @@ def evaluate(
 
     def one(record: Record) -> dict[str, Any]:
         path = record.folder.path / f"evaluation-{'-'.join(measures)}.json"
-        if path.is_file() and (kept := json.loads(path.read_text()))["asked"] == asked:
-            result: dict[str, Any] = kept["result"]
-            return result
+        if (kept := _kept(path, asked)) is not None:
+            return kept
         words = ["evaluate", str(record.folder.path), "--json", "--measures", *measures, "--limit", str(limit)]
         words += ["--attack-examples", str(attack_examples), "--bank", str(bank)]
         words += ["--epsilon", *map(str, epsilons)]
@@ -65,7 +65,7 @@ def evaluate(
         )
         if done.returncode:
             raise TrainingFailed(f"mmgan {' '.join(words)}: {(done.stderr.strip() or 'it said nothing')[-500:]}")
-        result = json.loads(done.stdout)
+        result: dict[str, Any] = json.loads(done.stdout)
         write_atomically(path, json.dumps({"asked": asked, "result": result}) + "\n")
         return result
 
@@ -78,3 +78,13 @@ def evaluate(
 def clean_accuracy(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[float]]:
     """Accuracy in percent on the unchanged test images, by arm, from the results of `evaluate`."""
     return {name: [100 - result["test_error_percent"] for result in of] for name, of in results.items()}
+
+
+def _kept(path: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The result in a file of an earlier evaluation; None if there is none, it is damaged, or it asked otherwise."""
+    try:
+        values = json.loads(path.read_bytes())
+        result: dict[str, Any] = values["result"]
+        return result if values["asked"] == asked and isinstance(result, dict) else None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None

@@ -67,8 +67,8 @@ def read_result(path: Path) -> ExperimentResult:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return ExperimentResult(**values | {"findings": [Finding(**finding) for finding in values["findings"]]})
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is not an experiment's result: {error}") from None
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UserError(f"{path} is not an experiment's result: {' '.join(str(error).split())}") from None
 
 
 def _cpu_seconds() -> float:
