@@ -30,10 +30,10 @@ def decoded(request: Request) -> tuple[UInt8[Tensor, "n c h w"], dict[str, str]]
     folder = cache_folder() / "images"
     before = look(request)
     key = key_of(request, before, folder)
-    found = _read(folder, key)
+    found = _read(folder, key, request)
     if found is None:
         _write(folder, key, request, before)
-        found = _read(folder, key)
+        found = _read(folder, key, request)
     if found is None:
         raise UserError(f"the image cache {folder} does not hold what was written to it: set MMGAN_CACHE to another")
     pixels, bad = found
@@ -42,12 +42,16 @@ def decoded(request: Request) -> tuple[UInt8[Tensor, "n c h w"], dict[str, str]]
     return pixels, bad
 
 
-def _read(folder: Path, key: str) -> tuple[Tensor, dict[str, str]] | None:
+def _read(folder: Path, key: str, request: Request) -> tuple[Tensor, dict[str, str]] | None:
+    """The entry; None if there is none, or it is damaged."""
     try:
         entry = json.loads((folder / f"{key}.json").read_text())
         pixels = _mapped(folder / f"{key}.u8", tuple(entry["shape"]))
-        return (pixels, entry["bad"]) if digest_of(pixels, None) == entry["digest"] else None
-    except (OSError, ValueError, TypeError, KeyError):
+        bad = dict(entry["bad"])
+        complete = set(bad) <= set(request.paths) and len(pixels) + len(bad) == len(request.paths)
+        intact = complete and all(isinstance(why, str) for why in bad.values())
+        return (pixels, bad) if intact and digest_of(pixels, None) == entry["digest"] else None
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, OverflowError):
         return None
 
 

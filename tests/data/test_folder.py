@@ -262,7 +262,7 @@ def test_files_that_change_while_they_are_read_are_refused(pets: Path, cache: Pa
     assert not list((cache / "images").glob("*.json"))  # so that the pixels are not taken for the old files'
 
 
-@pytest.mark.parametrize("harm", ["flip", "cut", "no json", "odd json", "no pixels"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "no json", "odd json", "odd files", "other files", "no pixels"])
 def test_a_damaged_cache_is_made_again(pets: Path, cache: Path, harm: str):
     first = load(pets)
     expected = first.pixels.clone()
@@ -279,6 +279,10 @@ def test_a_damaged_cache_is_made_again(pets: Path, cache: Path, harm: str):
         entry.unlink()
     elif harm == "odd json":
         entry.write_text(json.dumps({"shape": [5]}))
+    elif harm == "odd files":
+        entry.write_text(json.dumps(json.loads(entry.read_text()) | {"bad": None}))
+    elif harm == "other files":
+        entry.write_text(json.dumps(json.loads(entry.read_text()) | {"bad": {"cat/1.png": "it is not there"}}))
     else:
         pixels.unlink()
     assert np.array_equal(load(pets).pixels.numpy(), expected.numpy())
