@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor, nn
 
 from mmgan.data import to_uint8
@@ -16,6 +16,9 @@ BLOCK = 64
 
 Generate = Callable[[int, int], UInt8[Tensor, "n c h w"]]
 """generate(first, count): images first .. first + count - 1 of an endless, fixed sequence."""
+
+SampleLabels = Callable[[int, int], Int64[Tensor, " n"]]
+"""labels(first, count): the classes of these images."""
 
 
 class NonFiniteSamples(UserError):
@@ -51,14 +54,28 @@ def images_of(generator: nn.Module, z: Float[Tensor, "n d"], chunk: int = 100) -
         return torch.cat([quantise(generator(part)) for part in torch.split(z, chunk)])
 
 
-def image_source(generator: nn.Module, dim: int, seed: int, device: torch.device | str = "cpu") -> Generate:
+def image_source(
+    generator: nn.Module,
+    dim: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    classes: SampleLabels | None = None,
+) -> Generate:
     """`generate(first, count)` for a generator that maps (n, dim) latents to (n, c, h, w) images in [-1, 1].
 
     The generator runs in eval mode and without gradients, and is left in the mode it was in.
+
+    Args:
+        generator: called with the latents, and with their classes where there are any.
+        dim: dimensions of a latent.
+        seed: of the latents.
+        device: the generator's.
+        classes: of a conditional generator's samples.
     """
 
     def generate(first: int, count: int) -> UInt8[Tensor, "n c h w"]:
+        z = latents(first, count, dim, seed).to(device)  # (n, dim)
         with torch.no_grad(), evaluation_mode(generator):
-            return quantise(generator(latents(first, count, dim, seed).to(device)))
+            return quantise(generator(z) if classes is None else generator(z, classes(first, count).to(device)))
 
     return generate
