@@ -42,11 +42,11 @@ def main(argv: Sequence[str]) -> None:
     from mmgan.networks.faults import user_code
     from mmgan.networks.pick import Pick
 
-    network, shape = _network(arguments.network, arguments.input, _json(arguments.args))
+    network, shape, classes = _network(arguments.network, arguments.input, _json(arguments.args))
     generator = torch.Generator().manual_seed(0)
     inputs = [torch.rand(arguments.batch, *shape, generator=generator) * 2 - 1]
-    if arguments.classes:
-        inputs.append(torch.randint(arguments.classes, (arguments.batch,), generator=generator))
+    if classes := arguments.classes or classes:
+        inputs.append(torch.randint(classes, (arguments.batch,), generator=generator))
     if arguments.condition:
         inputs.append(torch.randn(arguments.batch, *_shape("--condition", arguments.condition), generator=generator))
     pick = Pick(arguments.pick) if arguments.pick is not None else None
@@ -58,8 +58,8 @@ def main(argv: Sequence[str]) -> None:
         print(f"{len(table.cuts)} cuts; {others} other modules, which --all shows with the reasons")
 
 
-def _network(name: str, row: str | None, more: Mapping[str, Any]) -> tuple["nn.Module", tuple[int, ...]]:
-    """The network, and the shape of one row."""
+def _network(name: str, row: str | None, more: Mapping[str, Any]) -> "tuple[nn.Module, tuple[int, ...], int | None]":
+    """The network, the shape of one row, and the number of classes where it takes those of its rows."""
     if ":" in name:
         from mmgan.networks.own import call_factory, find_factory
 
@@ -68,12 +68,13 @@ def _network(name: str, row: str | None, more: Mapping[str, Any]) -> tuple["nn.M
         shape = _shape("--input", row)
         offered = {"image_size": shape[-1], "channels": shape[0], "classes": None, "latent_dim": None}
         known = {key: value for key, value in offered.items() if value is not None}
-        return call_factory(name, find_factory(name), known, more), shape
+        return call_factory(name, find_factory(name), known, more), shape, None
     return _network_of_run(name)
 
 
-def _network_of_run(folder_name: str) -> tuple["nn.Module", tuple[int, ...]]:
+def _network_of_run(folder_name: str) -> "tuple[nn.Module, tuple[int, ...], int | None]":
     """The discriminator or classifier that a run's settings describe, for the images that it was trained on."""
+    from mmgan.gan.classes import saved_classes
     from mmgan.gan.networks import build_networks
     from mmgan.runs.checkpoints import find_checkpoint
     from mmgan.runs.folder import RunFolder
@@ -85,6 +86,8 @@ def _network_of_run(folder_name: str) -> tuple["nn.Module", tuple[int, ...]]:
     is_gan = GanConfig.MARK in folder.read_config()
     facts = read_facts(find_checkpoint(folder.checkpoints, "last"))
     shape = {"channels": facts["channels"], "image_size": facts["image_size"]}
+    classes = saved_classes(facts)
+    count = None if classes is None else len(classes)
     if is_gan:
         config = read_run_config(folder, GanConfig)
         if own := config.own.discriminator:
@@ -93,11 +96,11 @@ def _network_of_run(folder_name: str) -> tuple["nn.Module", tuple[int, ...]]:
                 f"{folder_name} has a discriminator of your own, {own}, and mmgan runs no code that a run names: name"
                 f" the code instead, mmgan inspect {own} --input {size}"
             )
-        _, network = build_networks(config.networks, **shape, seed=0)
+        _, network = build_networks(config.networks, **shape, seed=0, classes=count)
     else:
         settings = read_run_config(folder, ClassifierConfig).network
         network = build_network(settings, classes=facts["classes"], **shape, seed=0)
-    return network, (facts["channels"], facts["image_size"], facts["image_size"])
+    return network, (facts["channels"], facts["image_size"], facts["image_size"]), count
 
 
 def _shape(flag: str, text: str) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ def main(argv: Sequence[str]) -> None:
     """Run the command."""
     parser = Parser(prog="mmgan sample", description="Write images from a run's generator.")
     parser.add_argument("run", help="run folder")
-    parser.add_argument("--count", type=int, default=64, help="number of images (default: 64)")
+    parser.add_argument("--count", type=int, help="number of images (default: 64, or a grid with a class a row)")
     parser.add_argument(
         "--out", help="a folder for one PNG an image; without it one grid is written into the run folder"
     )
@@ -30,6 +30,9 @@ def main(argv: Sequence[str]) -> None:
         help="a grid and an animation instead: so many images from each of --count latents to the next; --out names the"
         " animation, a .gif or .png file",
     )
+    parser.add_argument(
+        "--class", dest="only", help="of a conditional run: name or number, from 0, of the class (default: all of them)"
+    )
     add_own_network(parser, "generator")
     parser.add_argument(
         "--allow-changed", action="store_true", help="accept a config.yaml other than that of the checkpoint"
@@ -39,59 +42,73 @@ def main(argv: Sequence[str]) -> None:
     check_range(arguments, "truncation", above=0)
     check_range(arguments, "interpolate", least=2)
     out = Path(arguments.out) if arguments.out else None
+    count = 64 if arguments.count is None else arguments.count
     if arguments.interpolate is not None:
-        _check_animation(arguments.count, out)
+        _check_animation(count, out)
     elif out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not an empty folder: name another with --out")
 
     from torchvision.transforms.functional import to_pil_image
     from tqdm.auto import tqdm
 
+    from mmgan.gan.classes import saved_classes
     from mmgan.gan.latents import Truncated, closed_path
     from mmgan.gan.networks import load_generator
+    from mmgan.gan.samples import OfClass, run_source, sample_grid
     from mmgan.memory import check_fits
     from mmgan.runs.folder import RunFolder
     from mmgan.runs.pictures import save_animation, save_grid
-    from mmgan.scoring import image_source, images_of, latents
+    from mmgan.scoring import images_of, latents
     from mmgan.storage import storing
 
     folder = RunFolder(arguments.run)
     own = own_network(arguments, "generator")
     trained = load_generator(folder, arguments.checkpoint, own, allow_changed=arguments.allow_changed)
+    classes = saved_classes(trained.facts)
+    if classes is None and arguments.only is not None:
+        raise UserError(f"--class {arguments.only}: {folder.path} is not a conditional run, so leave --class out")
+    only = None if classes is None or arguments.only is None else classes.index_of(arguments.only)
+    if arguments.interpolate is not None and classes is not None and only is None:
+        raise UserError("--interpolate of a conditional run keeps to one class: name it with --class")
     dim = trained.facts["settings"]["latent_dim"]
     generator, limit = trained.network, arguments.truncation
     if limit is not None:
         generator = Truncated(generator, limit)
-    source = image_source(generator, dim, arguments.seed)
+    source = run_source(generator, dim, arguments.seed, "cpu", classes, only)
     print(f"{trained.checkpoint}, step {trained.facts['step']}")
     for note in trained.notes:
         print(f"note: since the run {note}")
     cut = "" if limit is None else f"-truncation{limit:g}"
-    name = f"{trained.checkpoint.name}-seed{arguments.seed}-{arguments.count}{cut}"
+    of_class = "" if only is None else f"-class{only}"
+    stem, marks = f"{trained.checkpoint.name}-seed{arguments.seed}", f"{of_class}{cut}"
     if out is None or arguments.interpolate is not None:
-        shown = arguments.count * (arguments.interpolate or 1)
+        shown = count * (arguments.interpolate or 1)
         need = shown * trained.facts["channels"] * trained.facts["image_size"] ** 2
         check_fits(need, f"{shown:,} images in one picture", "--count or --interpolate")
     if arguments.interpolate is not None:
-        path = closed_path(latents(0, arguments.count, dim, arguments.seed), arguments.interpolate)
-        images = images_of(generator, path)
-        grid = folder.samples / f"{name}-interpolation.png"
+        path = closed_path(latents(0, count, dim, arguments.seed), arguments.interpolate)
+        images = images_of(generator if only is None else OfClass(generator, only), path)
+        grid = folder.samples / f"{stem}-{count}{marks}-interpolation.png"
         save_grid(images, grid, arguments.interpolate)
         animation = grid.with_suffix(".gif") if out is None else out
         save_animation(images, animation)
         print(f"{grid}\n{animation}")
         return
     if out is None:
-        place = folder.samples / f"{name}.png"
-        save_grid(source(0, arguments.count), place)
+        if only is None and arguments.count is None:
+            images, columns = sample_grid(generator, dim, arguments.seed, "cpu", classes)
+        else:
+            images, columns = source(0, count), None
+        place = folder.samples / f"{stem}-{len(images)}{marks}.png"
+        save_grid(images, place, columns)
         print(place)
         return
     with storing(out):
         out.mkdir(parents=True, exist_ok=True)
-        for first in tqdm(range(0, arguments.count, 100), unit="hundred", leave=False):
-            for i, image in enumerate(source(first, min(100, arguments.count - first)), first):
+        for first in tqdm(range(0, count, 100), unit="hundred", leave=False):
+            for i, image in enumerate(source(first, min(100, count - first)), first):
                 to_pil_image(image).save(out / f"{i:06d}.png")
-    print(f"{arguments.count} images in {out}")
+    print(f"{count} images in {out}")
 
 
 def _check_animation(count: int, out: Path | None) -> None:

@@ -107,6 +107,7 @@ def _parser() -> Parser:
 def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     from accelerate import Accelerator
 
+    from mmgan.gan.classes import saved_classes
     from mmgan.gan.networks import load_generator
     from mmgan.gan.scores import GanScorer, find_weights
     from mmgan.runs.data import load_split
@@ -134,7 +135,8 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     training = real if real.split == "train" else load_split(data, "train", accelerator)
     edits = [*trained.edits, *data_edits(trained, training.digest, allow_changed=allowed)]
     seed, averaged = config.run.seed if arguments.seed is None else arguments.seed, config.training.ema > 0
-    scorer = GanScorer(score, real, weights, data.data_root, config.networks.latent_dim, seed, averaged, accelerator)
+    dim, classes = config.networks.latent_dim, saved_classes(trained.facts)
+    scorer = GanScorer(score, real, weights, data.data_root, dim, seed, averaged, accelerator, classes=classes)
     scorer.prepare()
     entry = scorer.entry(trained.network.to(accelerator.device), trained.facts["step"])
     accelerator.wait_for_everyone()  # no process closes connections that another still uses

@@ -1,6 +1,7 @@
 """The parts of a GAN run, built from its settings."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -11,7 +12,9 @@ from torch import nn
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat
 from mmgan.data import Images, draw_balanced, hold_out
+from mmgan.draws import torch_stream
 from mmgan.errors import UserError
+from mmgan.gan.classes import Classes, find_classes, layers_to_mix, require_use
 from mmgan.gan.diagnoser import Diagnoser
 from mmgan.gan.first_call import share_weights, try_discriminator, try_generator
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy
@@ -23,7 +26,7 @@ from mmgan.mixing.policies import RealFakePolicy
 from mmgan.networks.faults import user_code
 from mmgan.process.accelerator import memory_format
 from mmgan.process.stopping import StopRequests
-from mmgan.runs.data import image_shape, load_split, mixed_network, shared_batches
+from mmgan.runs.data import example_rows, image_shape, load_split, mixed_network, shared_batches
 from mmgan.runs.estimate import Pass, check_training, sizes_of
 from mmgan.runs.folder import default_folder
 from mmgan.runs.session import Session
@@ -48,7 +51,7 @@ def build(
     Raises:
         UserError: for settings that do not go together, a folder that does not fit, data or weights that are absent.
     """
-    policy = make_policy(config.mix)
+    make_policy(config.mix)  # checks its settings before the data is read
     data, score, seed = config.data, config.score, config.run.seed
     folder = default_folder(data.data, "", config.mix.mix, seed)
     session = Session(config.run, config.device, flat(config), folder, stop)
@@ -59,15 +62,22 @@ def build(
     images, held_out = training_images(config, split)
     shape = image_shape(images)
     check_memory(config, shape, accelerator, own)
-    networks = build_networks(config.networks, **shape, seed=seed, own=own)
+    classes = find_classes(images) if config.examples.conditional else None
+    count = None if classes is None else len(classes)
+    networks = build_networks(config.networks, **shape, classes=count, seed=seed, own=own)
+    if count is not None:
+        try_classes(own, *networks, count, images, config.networks.latent_dim)
     if own:
-        try_own(own, *networks, config, images, accelerator)
-    parts = make_parts(*networks, config, images, policy, accelerator, own.pick)
+        try_own(own, *networks, config, images, accelerator, count)
+    policy = make_policy(config.mix, layers_to_mix(config.mix, config.examples, networks[1]))
+    parts = make_parts(*networks, config, images, policy, accelerator, own.pick, classes)
     scorer = None
     if score.score_every:
         real = split if score.real_split == split.split else load_split(data, score.real_split, accelerator)
         averaged = config.training.ema > 0
-        scorer = GanScorer(score, real, weights, data.data_root, parts.latent_dim, seed, averaged, accelerator, stop)
+        scorer = GanScorer(
+            score, real, weights, data.data_root, parts.latent_dim, seed, averaged, accelerator, stop, classes
+        )
     diagnoser = Diagnoser.of(config, images, held_out, accelerator.device) if config.diagnosis.diagnose_every else None
     if diagnoser is not None and own:
         g, d = (frozen_copy(network, accelerator) for network in networks)
@@ -105,8 +115,9 @@ def try_own(
     config: GanConfig,
     images: Images,
     accelerator: Accelerator,
+    classes: int | None = None,
 ) -> None:
-    """Call the user's own networks once, and give all processes the same weights of them.
+    """Call the user's own networks once, with classes where there are any, and give all processes the same weights.
 
     Raises:
         UserError: for a network that cannot work.
@@ -115,11 +126,31 @@ def try_own(
     b = max(1, config.training.batch_size // (accelerator.num_processes * config.training.accumulate))
     if own.generator is not None:
         share_weights(generator, accelerator)
-        own.notes += try_generator(own.generator, generator, config.networks.latent_dim, shape, b, accelerator)
+        own.notes += try_generator(own.generator, generator, config.networks.latent_dim, shape, b, accelerator, classes)
     if own.discriminator is not None:
         share_weights(discriminator, accelerator)
         separate = config.own.passes == "separate"
-        own.notes += try_discriminator(own.discriminator, discriminator, own.pick, separate, shape, 2 * b, accelerator)
+        own.notes += try_discriminator(
+            own.discriminator, discriminator, own.pick, separate, shape, 2 * b, accelerator, classes
+        )
+
+
+def try_classes(
+    own: OwnNetworks, generator: nn.Module, discriminator: nn.Module, classes: int, images: Images, latent_dim: int
+) -> None:
+    """Call both networks with classes.
+
+    Raises:
+        UserError: for a network that does not take them, or whose output does not depend on them.
+    """
+    stream = torch_stream(0, "first call with classes")
+    x = torch.rand(8, *images.pixels.shape[1:], generator=stream) * 2 - 1  # (8, c, h, w)
+    z = torch.randn(8, latent_dim, generator=stream)  # (8, latent_dim)
+    for role, network, rows in (("discriminator", discriminator, x), ("generator", generator, z)):
+        theirs = own.by_role.get(role)
+        call = "when it was called with classes"
+        with nullcontext() if theirs is None else user_code(theirs.place, call, theirs.made_by):
+            require_use(network, role, rows, classes)
 
 
 def check_memory(config: GanConfig, shape: Mapping[str, int], accelerator: Accelerator, own: OwnNetworks) -> None:
@@ -133,6 +164,7 @@ def check_memory(config: GanConfig, shape: Mapping[str, int], accelerator: Accel
     latents = Pass(rows * training.g_batch_factor, (config.networks.latent_dim,))
     images = Pass(2 * rows, (shape["channels"], shape["image_size"], shape["image_size"]))
     check_training(
+        # Classes add too little to count.
         None if own else lambda: build_networks(config.networks, **shape, seed=0, own=own),
         [latents, images],
         sizes_of(config.networks),
@@ -149,10 +181,12 @@ def make_parts(
     policy: RealFakePolicy,
     accelerator: Accelerator,
     pick: Callable[[Any], Any] | None = None,
+    classes: Classes | None = None,
 ) -> GanParts:
     """Make any generator and discriminator of such images ready for training: mixing, average, optimizers, device.
 
-    `pick` takes the logits from what the discriminator returns.
+    `pick` takes the logits from what the discriminator returns. With `classes` both networks are also called with the
+    classes of their rows.
 
     Raises:
         UserError: if a layer to mix at does not exist, or rows cannot be appended there.
@@ -174,11 +208,22 @@ def make_parts(
         dequantize=training.dequantize,
     )
     rows = 2 * (training.batch_size // slices)  # real and fake
-    layers, passes = config.mix.mix.items, config.own.passes
-    mixed = mixed_network(discriminator, layers, "append", images, rows, device, accelerator, pick=pick, passes=passes)
-    example = torch.zeros(rows, *images.pixels.shape[1:], device=accelerator.device)
-    check_rule(mixed, policy, example)
-    outputs = count_heads(mixed, example) if config.regularizers.lecam else 1
+    conditional, passes = classes is not None, config.own.passes
+    mixed = mixed_network(
+        discriminator,
+        policy.layers,
+        "append",
+        images,
+        rows,
+        device,
+        accelerator,
+        pick=pick,
+        passes=passes,
+        labels=conditional,
+    )
+    example = example_rows(images, rows, accelerator.device, labels=conditional)
+    check_rule(mixed, policy, *example)
+    outputs = count_heads(mixed, *example) if config.regularizers.lecam else 1
     regularizers = make_regularizers(config.regularizers, flip=config.data.flip, outputs=outputs).to(accelerator.device)
     generator = generator.to(accelerator.device, memory_format=memory_format(device))  # type: ignore[call-overload]
     average = make_average(generator, training.ema)
@@ -188,5 +233,16 @@ def make_parts(
     opt_g, opt_d = make_optimizer(generator, training), make_optimizer(mixed, training)
     g, d, opt_g, opt_d = accelerator.prepare(generator, mixed, opt_g, opt_d)
     return GanParts(
-        g, d, average, opt_g, opt_d, batches, policy, latent_dim, regularizers=regularizers, augment=augment
+        g,
+        d,
+        average,
+        opt_g,
+        opt_d,
+        batches,
+        policy,
+        latent_dim,
+        regularizers=regularizers,
+        augment=augment,
+        classes=classes,
+        mix_within=config.examples.mix_classes != "embed",
     )

@@ -30,10 +30,12 @@ def model_card(
     """
     data = _public(settings["data"])
     own = f', generator="{facts["generator"]}"' if facts["generator"] else ""
+    names = facts.get("class_names")
+    y = "" if names is None else f", torch.randint({len(names)}, (16,))"
     front = {
         "license": license_name,
         "library_name": "mmgan",
-        "pipeline_tag": "unconditional-image-generation",
+        "pipeline_tag": "unconditional-image-generation" if names is None else "other",
         "tags": ["gan", "manifold-mixup"],
     }
     size, step = facts["image_size"], facts["step"]
@@ -47,8 +49,9 @@ def model_card(
         f"![samples]({samples})",
         "## Use",
         f'```python\nimport mmgan, torch\n\ngenerator = mmgan.load_generator("this-folder"{own})\n'
-        f"images = generator(torch.randn(16, {facts['latent_dim']}))  # (16, {facts['channels']}, {size}, {size})"
+        f"images = generator(torch.randn(16, {facts['latent_dim']}){y})  # (16, {facts['channels']}, {size}, {size})"
         " in [-1, 1]\n```",
+        *([] if names is None else [f"Classes, from 0: {', '.join(map(plain_text, names))}."]),
         "## Scores",
         _scores(entry),
         "## Settings",

@@ -30,6 +30,8 @@ def choose_settings(config: GanConfig, given: Images | None = None) -> tuple[Gan
     data, said_of_size = config.data, list[str]()
     if given is None:
         check_dataset_name(data.data)
+    own = config.own.generator or config.own.discriminator  # they may exist for other sizes than ours
+    if given is None and not own:
         data, said_of_size = choose_image_size(data)
     score, said_of_scores = choose_extractor(config.score, download=data.download)
     return replace(config, data=data, score=score), said_of_size + said_of_scores

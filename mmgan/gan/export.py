@@ -14,15 +14,16 @@ from mmgan.config.shared import DeviceSettings
 from mmgan.digests import file_digest
 from mmgan.errors import UserError
 from mmgan.gan.card import model_card
-from mmgan.gan.networks import build_networks, load_generator
+from mmgan.gan.classes import saved_classes
+from mmgan.gan.networks import build_networks, load_generator, offered_to
 from mmgan.gan.own import OwnNetwork
+from mmgan.gan.samples import sample_grid
 from mmgan.process.accelerator import memory_format
 from mmgan.runs.facts import versions
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import load_network
 from mmgan.runs.pictures import save_grid
 from mmgan.runs.trained import TrainedNetwork, read_run_config
-from mmgan.scoring import image_source
 from mmgan.storage import storing, write_atomically
 
 CONFIG, WEIGHTS, CARD, SAMPLES = "config.json", "model.safetensors", "README.md", "samples.png"
@@ -32,9 +33,6 @@ FORMAT = "mmgan generator"
 
 VERSION = 1
 """Of config.json; a reader refuses later ones."""
-
-GRID = 64
-"""Images of the sample grid."""
 
 
 def export_generator(
@@ -80,8 +78,11 @@ def export_generator(
         "checkpoint": trained.checkpoint.name,
         "weights_sha256": file_digest(out / WEIGHTS),
     } | versions()
+    values |= {name: facts[name] for name in ("class_names", "class_counts") if name in facts}
     write_atomically(out / CONFIG, json.dumps(values, indent=2) + "\n")
-    save_grid(image_source(network, config.networks.latent_dim, config.run.seed)(0, GRID), out / SAMPLES)
+    classes = saved_classes(facts)
+    images, columns = sample_grid(network, config.networks.latent_dim, config.run.seed, "cpu", classes)
+    save_grid(images, out / SAMPLES, columns)
     history = folder.read_scores().get("history", [])
     entry = next((scored for scored in history if scored.get("step") == facts["step"]), None)
     write_atomically(out / CARD, model_card(folder.read_config(), values, entry, license_name, SAMPLES))
@@ -117,6 +118,8 @@ def read_export(folder: Path, own: OwnNetwork | None = None) -> TrainedNetwork:
 
 def _build(folder: Path, values: Mapping[str, Any], own: OwnNetwork | None) -> nn.Module:
     shape = {name: values[name] for name in ("channels", "image_size")}
+    classes = saved_classes(values)
+    count = None if classes is None else len(classes)
     named = values["generator"]
     if named is not None and own is None:
         raise UserError(
@@ -127,8 +130,8 @@ def _build(folder: Path, values: Mapping[str, Any], own: OwnNetwork | None) -> n
         raise UserError(f"{folder} holds mmgan's own generator: leave {own.place} out")
     if own is not None:
         own = own if own.arguments else replace(own, arguments=values["generator_args"])
-        return own.build(shape | {"latent_dim": values["latent_dim"]})
-    network, _ = build_networks(GanNetworkSettings(**values["network"]), **shape, seed=0)
+        return own.build(offered_to(**shape, latent_dim=values["latent_dim"], classes=count))
+    network, _ = build_networks(GanNetworkSettings(**values["network"]), **shape, seed=0, classes=count)
     layout = memory_format(DeviceSettings(channels_last=values["channels_last"]))
     return network.to(memory_format=layout)
 

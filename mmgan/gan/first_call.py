@@ -22,7 +22,13 @@ FEW = 2
 
 
 def try_generator(
-    own: OwnNetwork, generator: nn.Module, latent_dim: int, shape: tuple[int, ...], rows: int, accelerator: Accelerator
+    own: OwnNetwork,
+    generator: nn.Module,
+    latent_dim: int,
+    shape: tuple[int, ...],
+    rows: int,
+    accelerator: Accelerator,
+    classes: int | None = None,
 ) -> list[str]:
     """Call a copy of the generator in training and in evaluation mode, and its backward once.
 
@@ -33,6 +39,7 @@ def try_generator(
         shape: (c, h, w) of the training images.
         rows: of a training step.
         accelerator: the run's.
+        classes: number of classes, where the generator also takes those of its rows.
 
     Returns:
         Lines to print at the start.
@@ -44,12 +51,12 @@ def try_generator(
     z = torch.randn(rows, latent_dim, generator=torch.Generator().manual_seed(0)).to(accelerator.device)
     call = f"when it was called with z of shape {tuple(z.shape)}"
     with global_stream(0, "first call"), accelerator.autocast(), user_code(own.place, call, own.made_by):
-        images = tried(z)
+        images = tried(z, *_labels(rows, classes, accelerator))
     _check_images(images, where, (rows, *shape))
     unused = _backward(own, tried, images.float().square().mean(), where)
     call = f"in evaluation mode, {call.replace(str(rows), str(FEW), 1)}"
     with global_stream(0, "first call"), torch.no_grad(), user_code(own.place, call, own.made_by):
-        few = tried.eval()(z[:FEW])
+        few = tried.eval()(z[:FEW], *_labels(FEW, classes, accelerator))
     _check_images(few, f"{where} in evaluation mode", (FEW, *shape))
     low, high = float(images.detach().min()), float(images.detach().max())
     notes = _unused_lines(where, unused, accelerator)
@@ -74,6 +81,7 @@ def try_discriminator(
     shape: tuple[int, ...],
     rows: int,
     accelerator: Accelerator,
+    classes: int | None = None,
 ) -> list[str]:
     """Call a copy of the discriminator and its backward once, and ask whether its rows meet.
 
@@ -85,6 +93,7 @@ def try_discriminator(
         shape: (c, h, w) of the training images.
         rows: real and fake, of a training step.
         accelerator: the run's.
+        classes: number of classes, where the discriminator also takes those of its rows.
 
     Returns:
         Lines to print at the start.
@@ -95,9 +104,10 @@ def try_discriminator(
     """
     tried, where = _copy(own, discriminator, accelerator), f"discriminator {own.place}"
     x = (torch.rand(rows, *shape, generator=torch.Generator().manual_seed(0)) * 2 - 1).to(accelerator.device)
+    y = _labels(rows, classes, accelerator)
     call = f"when it was called with x of shape {tuple(x.shape)}"
     with global_stream(0, "first call"), accelerator.autocast(), user_code(own.place, call, own.made_by):
-        output = tried(x)
+        output = tried(x, *y)
         logits = output if pick is None else pick(output)
     hint = "" if pick else "; --pick takes the logits from an output of several parts"
     try:
@@ -113,13 +123,18 @@ def try_discriminator(
     unused = _backward(own, tried, cost.mean(), where)
     if not separate:
         with user_code(own.place, call, own.made_by):
-            met = Mixed(_copy(own, discriminator, accelerator).train(), "pixel", pick=pick).check(x)["pixel"].meets
+            met = Mixed(_copy(own, discriminator, accelerator).train(), "pixel", pick=pick).check(x, *y)["pixel"].meets
         if "append" in met:
             raise UserError(
                 f"{where}: its rows see each other (BatchNorm in training mode, or statistics over the batch), so real"
                 " and fake images in one forward would change each other's logits: add --passes separate"
             )
     return _unused_lines(where, unused, accelerator)
+
+
+def _labels(rows: int, classes: int | None, accelerator: Accelerator) -> tuple[Tensor, ...]:
+    """Classes of the rows, one for all, or nothing."""
+    return () if classes is None else (torch.zeros(rows, dtype=torch.int64, device=accelerator.device),)
 
 
 def share_weights(network: nn.Module, accelerator: Accelerator) -> None:

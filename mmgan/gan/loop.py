@@ -10,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import Batches
 from mmgan.draws import torch_stream
+from mmgan.gan.classes import Classes
 from mmgan.gan.objectives import find_loss
 from mmgan.gan.steps import DiscriminatorSlice, GeneratorSlice, Steps, Terms, mean_terms
 from mmgan.mixing.plan import MixPlan
@@ -25,7 +26,8 @@ class GanParts:
     """The parts of a training, made by anybody. Training changes the networks, the optimizers and `step`.
 
     Attributes:
-        generator: maps (n, latent_dim) to images (n, c, h, w) in [-1, 1]; as `accelerator.prepare` returned it.
+        generator: maps (n, latent_dim) to images (n, c, h, w) in [-1, 1]; as `accelerator.prepare` returned it. In a
+            conditional training both networks are also given the classes of their rows, (n,).
         discriminator: a `Mixed` around a network that maps such images to (n,) logits; prepared.
         average: the generator's exponential average, or None.
         opt_g, opt_d: the optimizers, prepared.
@@ -35,6 +37,8 @@ class GanParts:
         step: the number of generator steps done.
         regularizers: of the discriminator.
         augment: of all images that the discriminator sees; or None.
+        classes: of a conditional training; None: the networks take none.
+        mix_within: in a conditional training, whether rows of one class alone are mixed.
     """
 
     generator: nn.Module
@@ -48,6 +52,8 @@ class GanParts:
     step: int = 0
     regularizers: Regularizers = field(default_factory=Regularizers)
     augment: DiffAugment | None = None
+    classes: Classes | None = None
+    mix_within: bool = True
 
     def networks(self) -> Mapping[str, nn.Module]:
         """The networks to save, by the name of their file."""
@@ -65,9 +71,10 @@ def make_optimizer(network: nn.Module, settings: GanTrainingSettings) -> torch.o
     return torch.optim.Adam(network.parameters(), lr=settings.lr, betas=(settings.beta1, settings.beta2), fused=True)
 
 
-def make_policy(mix: GanMixSettings) -> RealFakePolicy:
-    """The policy that draws plans as the settings say."""
-    return RealFakePolicy(mix.mix.items, mix.alpha, mix.lam, mix.per, mix.pairs.items, mix.mix_rule)  # type: ignore[arg-type]
+def make_policy(mix: GanMixSettings, layers: tuple[str, ...] | None = None) -> RealFakePolicy:
+    """The policy that draws plans as the settings say, for these layers or for those of the settings."""
+    layers = mix.mix.items if layers is None else layers
+    return RealFakePolicy(layers, mix.alpha, mix.lam, mix.per, mix.pairs.items, mix.mix_rule)  # type: ignore[arg-type]
 
 
 def train_gan(parts: GanParts, mix: GanMixSettings, settings: GanTrainingSettings, context: LoopContext) -> None:
@@ -106,9 +113,14 @@ def train_gan(parts: GanParts, mix: GanMixSettings, settings: GanTrainingSetting
         stream = torch_stream(seed, purpose, rank, step, device)
         return torch.randn(count, parts.latent_dim, generator=stream, device=device)  # (count, latent_dim)
 
-    def draw_plan(d_step: int, rank: int) -> MixPlan:
+    def draw_plan(d_step: int, rank: int, classes: Tensor | None) -> MixPlan:
         mixes = parts.step >= mix.mix_start and d_step % mix.mix_every == 0
-        return (parts.policy if mixes else baseline).draw(b, d_step, seed, rank, device)
+        within = None if classes is None or not parts.mix_within else torch.cat([classes, classes])  # (2b,)
+        return (parts.policy if mixes else baseline).draw(b, d_step, seed, rank, device, within)
+
+    def classes_of(labels: Tensor | None) -> list[Tensor | None]:
+        """The classes of each slice's real rows. Latents are independent, so its fake rows may have them in order."""
+        return [None] * slices if parts.classes is None or labels is None else list(labels.chunk(slices))
 
     parts.generator.train()
     parts.discriminator.train()
@@ -123,18 +135,18 @@ def train_gan(parts: GanParts, mix: GanMixSettings, settings: GanTrainingSetting
         terms: list[Terms] = []
         layers: list[str] = []
         for d_step in range(parts.step * settings.n_dis, (parts.step + 1) * settings.n_dis):
-            real, _ = parts.batches.batch(d_step)  # (slices * b, c, h, w)
+            real, labels = parts.batches.batch(d_step)  # (slices * b, c, h, w), (slices * b,)
             work_d = [
-                DiscriminatorSlice(rows, latents("latents of d", d_step, rank, b), draw_plan(d_step, rank), rank)
-                for rows, rank in zip(real.chunk(slices), ranks, strict=True)
+                DiscriminatorSlice(rows, latents("latents of d", d_step, rank, b), draw_plan(d_step, rank, y), rank, y)
+                for rows, y, rank in zip(real.chunk(slices), classes_of(labels), ranks, strict=True)
             ]
             terms += steps.discriminator_step(d_step, work_d)
             layers.append(work_d[0].plan.layer)
 
         # The generator: once, against the real rows of the last step where its loss needs some.
         work_g = [
-            GeneratorSlice(latents("latents of g", parts.step, rank, b * settings.g_batch_factor), rows, rank)
-            for rows, rank in zip(real.chunk(slices), ranks, strict=True)
+            GeneratorSlice(latents("latents of g", parts.step, rank, b * settings.g_batch_factor), rows, rank, y)
+            for rows, y, rank in zip(real.chunk(slices), classes_of(labels), ranks, strict=True)
         ]
         terms_g = steps.generator_step(parts.step, work_g)
         statistics.restore(guard_d.skipped + guard_g.skipped > 0)

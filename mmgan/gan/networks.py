@@ -10,6 +10,7 @@ from mmgan.config.gan import GanConfig, GanNetworkSettings
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
+from mmgan.gan.classes import saved_classes
 from mmgan.gan.own import OwnNetwork, OwnNetworks
 from mmgan.generators import build_generator
 from mmgan.networks.pick import Pick
@@ -19,27 +20,43 @@ from mmgan.runs.trained import TrainedNetwork, load_trained, read_run_config
 
 
 def build_networks(
-    settings: GanNetworkSettings, *, channels: int, image_size: int, seed: int, own: OwnNetworks | None = None
+    settings: GanNetworkSettings,
+    *,
+    channels: int,
+    image_size: int,
+    seed: int,
+    classes: int | None = None,
+    own: OwnNetworks | None = None,
 ) -> tuple[nn.Module, nn.Module]:
     """Generator and discriminator for images (channels, image_size, image_size), initialised by the seed.
+
+    With a number of classes both are conditional.
 
     Raises:
         UserError: if there are no such networks for these images, or a network of the user's own cannot be made.
     """
     s, own = settings, own or OwnNetworks()
-    offered = {"image_size": image_size, "channels": channels, "latent_dim": s.latent_dim}
+    offered = offered_to(channels=channels, image_size=image_size, latent_dim=s.latent_dim, classes=classes)
     with global_stream(seed, "init"):
         generator = (
             own.generator.build(offered)
             if own.generator
-            else build_generator(s.arch, image_size, channels, s.g_width, s.latent_dim, s.g_shortcuts)
+            else build_generator(s.arch, image_size, channels, s.g_width, s.latent_dim, s.g_shortcuts, classes)
         )
         discriminator = (
             own.discriminator.build(offered)
             if own.discriminator
-            else build_discriminator(s.arch, image_size, channels, s.d_width, s.pool, s.spectral, s.d_shortcuts)
+            else build_discriminator(
+                s.arch, image_size, channels, s.d_width, s.pool, s.spectral, s.d_shortcuts, classes
+            )
         )
     return generator, discriminator
+
+
+def offered_to(*, channels: int, image_size: int, latent_dim: int, classes: int | None) -> dict[str, int]:
+    """The arguments that a user's own networks may name; a number of classes in a conditional run alone."""
+    offered = {"image_size": image_size, "channels": channels, "latent_dim": latent_dim}
+    return offered if classes is None else offered | {"classes": classes}
 
 
 def load_generator(
@@ -47,7 +64,8 @@ def load_generator(
 ) -> TrainedNetwork:
     """Load the generator of a GAN run: latents (n, latent_dim), z ~ N(0, I) -> images in [-1, 1].
 
-    Nothing that the run names is executed: a generator of the user's own is named again.
+    Nothing that the run names is executed: a generator of the user's own is named again. The generator of a conditional
+    run is called with (latents, classes); `saved_classes(facts)` names the classes.
 
     Args:
         folder: the run's.
@@ -110,9 +128,11 @@ def _load(
 
     def build(facts: Mapping[str, Any]) -> nn.Module:
         shape = {name: facts[name] for name in ("channels", "image_size")}
+        classes = saved_classes(facts)
+        count = None if classes is None else len(classes)
         if own is not None:
-            return own.build(shape | {"latent_dim": config.networks.latent_dim})
-        return build_networks(config.networks, **shape, seed=0)[role == "discriminator"]
+            return own.build(offered_to(**shape, latent_dim=config.networks.latent_dim, classes=count))
+        return build_networks(config.networks, **shape, seed=0, classes=count)[role == "discriminator"]
 
     trained = load_trained(folder, which, role, build, config, ema=ema, allow_changed=allow_changed)
     code = {} if own is None else own.code(role)

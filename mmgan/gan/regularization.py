@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mmgan.config.gan import GanRegularizerSettings
@@ -44,19 +44,22 @@ def make_augment(settings: GanRegularizerSettings) -> DiffAugment | None:
     return None if settings.diffaugment == "none" else DiffAugment(settings.diffaugment)
 
 
-def count_heads(discriminator: nn.Module, images: Float[Tensor, "n c h w"]) -> int:
+def count_heads(discriminator: nn.Module, images: Float[Tensor, "n c h w"], *classes: Int64[Tensor, " n"]) -> int:
     """How many tensors of logits the discriminator returns; it is left as it is."""
     with evaluation_mode(discriminator), torch.no_grad():
-        return len(heads(discriminator(images)))
+        return len(heads(discriminator(images, *classes)))
 
 
-def check_rule(discriminator: Mixed, policy: RealFakePolicy, images: Float[Tensor, "rows c h w"]) -> None:
+def check_rule(
+    discriminator: Mixed, policy: RealFakePolicy, images: Float[Tensor, "rows c h w"], *classes: Int64[Tensor, " rows"]
+) -> None:
     """Mix once at each layer, where a rule asks more of hidden states than the line does.
 
     Args:
         discriminator: left as it is.
         policy: draws the plans.
         images: of all real and fake rows of a step.
+        classes: of the rows, one for all, where the discriminator takes them.
 
     Raises:
         UserError: for a layer whose output does not have the channels and positions that the rule mixes.
@@ -67,7 +70,7 @@ def check_rule(discriminator: Mixed, policy: RealFakePolicy, images: Float[Tenso
         for layer in policy.layers:
             plan = replace(policy.draw(len(images) // 2, device=images.device), layer=layer)
             try:
-                discriminator(images, plan=plan, mode="append")
+                discriminator(images, *classes, plan=plan, mode="append")
             except ValueError as error:
                 raise UserError(f"--mix-rule {policy.rule} does not go with layer '{layer}': {error}") from None
 

@@ -17,6 +17,7 @@ from mmgan.gan.diagnosing import Diagnosing
 from mmgan.gan.loop import GanParts, train_gan
 from mmgan.gan.own import OwnNetworks, find_own
 from mmgan.gan.regularization import in_words
+from mmgan.gan.samples import sample_grid
 from mmgan.gan.scores import GanScorer, cut_scores, lost_best, next_scores, one_line
 from mmgan.gan.summary import summary
 from mmgan.process.accelerator import on_main
@@ -26,15 +27,11 @@ from mmgan.runs.data import image_shape
 from mmgan.runs.pictures import save_grid
 from mmgan.runs.session import Session
 from mmgan.runs.words import opening
-from mmgan.scoring import image_source
 from mmgan.training.average import frozen_copy
 from mmgan.training.tasks import Task
 
 Callback = Callable[[int, Mapping[str, Any], nn.Module], object]
 """callback(step, metrics, generator); see `Callbacks`."""
-
-GRID = 64
-"""Images of a sample grid."""
 
 
 def run_gan(
@@ -80,7 +77,7 @@ def run_gan(
             parts,
             total_steps=config.training.steps,
             data_digest=images.digest,
-            shape=image_shape(images),
+            shape=image_shape(images) | ({} if parts.classes is None else parts.classes.facts()),
             lines=[
                 *opening(session, count, images, config.mix, None if source else preset_line(config.data.data)),
                 *in_words(config.regularizers),
@@ -154,14 +151,15 @@ class Judge:
     session: Session
 
     def sample(self, step: int) -> None:
-        """Save a grid of samples, from the same latents each time."""
+        """Save a grid of samples, from the same latents each time; with classes a row for each."""
         accelerator = self.session.accelerator
         generator = sampling_generator(self.parts, accelerator)
         path = self.session.folder.samples / f"{step_name(step)}.png"
 
         def save() -> None:
-            source = image_source(generator, self.parts.latent_dim, self.session.settings.seed, accelerator.device)
-            save_grid(source(0, GRID), path)
+            parts, seed = self.parts, self.session.settings.seed
+            images, columns = sample_grid(generator, parts.latent_dim, seed, accelerator.device, parts.classes)
+            save_grid(images, path, columns)
 
         on_main(accelerator, save)
         self.session.track_picture("samples", path, step)

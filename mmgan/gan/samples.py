@@ -1,7 +1,7 @@
 """Samples of a run's generator, with or without classes."""
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from mmgan.gan.classes import Classes, SampleClasses
@@ -51,3 +51,15 @@ def sample_grid(
     shown = torch.linspace(0, len(classes) - 1, min(len(classes), ROWS)).round().long()
     rows = [run_source(generator, dim, seed, device, classes, int(k))(0, COLUMNS) for k in shown]
     return torch.cat(rows), COLUMNS
+
+
+class OfClass(nn.Module):
+    """A conditional generator that makes images of one class."""
+
+    def __init__(self, generator: nn.Module, only: int) -> None:
+        super().__init__()
+        self.generator, self.only = generator, only
+
+    def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
+        images: Tensor = self.generator(z, torch.full((len(z),), self.only, device=z.device))
+        return images

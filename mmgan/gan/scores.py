@@ -15,6 +15,8 @@ from mmgan.config.protocols import CUSTOM
 from mmgan.config.shared import DataSettings
 from mmgan.data import Images, draw_images
 from mmgan.errors import UserError
+from mmgan.gan.classes import Classes
+from mmgan.gan.samples import run_source
 from mmgan.memory import check_fits
 from mmgan.process.stopping import StopRequests
 from mmgan.report.entries import FID, metrics_of, protocol_of
@@ -29,7 +31,6 @@ from mmgan.scoring import (
     ScoreSettings,
     extract,
     extractor_source,
-    image_source,
     real_features,
     score_entry,
     score_features,
@@ -80,6 +81,7 @@ class GanScorer:
         averaged: whether the generator is an average; saved with the scores.
         accelerator: the run's.
         stop: ends scoring when signals ask for it; None: signals are not watched.
+        classes: of a conditional run; its samples have the training images' shares of them.
         extractor: set by `prepare`.
         reference: the features of the real images, set by `prepare`, on the main process alone.
 
@@ -96,6 +98,7 @@ class GanScorer:
     averaged: bool
     accelerator: Accelerator
     stop: StopRequests | None = None
+    classes: Classes | None = None
     extractor: Extractor = field(init=False)
     reference: Reference | None = field(init=False)
 
@@ -137,7 +140,7 @@ class GanScorer:
         Raises:
             Stopped: between two chunks of samples, on all processes, when asked to.
         """
-        source = image_source(generator, self.latent_dim, self.seed, self.accelerator.device)
+        source = run_source(generator, self.latent_dim, self.seed, self.accelerator.device, self.classes)
         processes = Processes.of(self.accelerator)
         if self.stop is not None:
             processes = replace(processes, gather=partial(self.stop.gather, processes.gather))

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mmgan.config.gan import GanMixSettings
@@ -28,6 +28,9 @@ from mmgan.training.layout import keep_gradient_layout
 Terms = dict[str, Tensor | None]
 """Losses and regularizers by their names in metrics, scalars without gradients; None: not computed in this step."""
 
+Classes = tuple[Tensor, ...]
+"""One tensor (rows,), or nothing where the networks take no classes."""
+
 
 @dataclass(frozen=True, eq=False)
 class DiscriminatorSlice:
@@ -38,12 +41,26 @@ class DiscriminatorSlice:
         latents: (b, d), of as many fake rows.
         plan: of the mixed rows.
         rank: of the draws.
+        classes: (b,), of the real rows and of the fake rows; None: the networks take none.
     """
 
     real: Float[Tensor, "b c h w"]
     latents: Float[Tensor, "b d"]
     plan: MixPlan
     rank: int
+    classes: Int64[Tensor, " b"] | None = None
+
+    @property
+    def of_rows(self) -> Classes:
+        """The classes of real rows, or of fake rows, as a network takes them after its input."""
+        return () if self.classes is None else (self.classes,)
+
+    @property
+    def of_all_rows(self) -> Classes:
+        """The classes of real rows stacked on fake rows: the plan's own, where it was drawn within them."""
+        if self.classes is None:
+            return ()
+        return (torch.cat([self.classes] * 2) if self.plan.within is None else self.plan.within,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +71,23 @@ class GeneratorSlice:
         latents: (n, d).
         real: (b, c, h, w), for losses of pairs; n is a multiple of b.
         rank: of the draws.
+        classes: (b,), of the real rows; fake row i has that of real row i mod b. None: the networks take none.
     """
 
     latents: Float[Tensor, "n d"]
     real: Float[Tensor, "b c h w"]
     rank: int
+    classes: Int64[Tensor, " b"] | None = None
+
+    @property
+    def of_real(self) -> Classes:
+        """The classes of the real rows, as a network takes them after its input."""
+        return () if self.classes is None else (self.classes,)
+
+    @property
+    def of_fake(self) -> Classes:
+        """The classes of the fake rows."""
+        return tuple(classes.repeat(len(self.latents) // len(classes)) for classes in self.of_real)  # (n,)
 
 
 class Steps:
@@ -126,7 +155,7 @@ class Steps:
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The losses, the weighted regularizers in "loss_d", and the values of the regularizers that are due."""
         with torch.no_grad(), self.accelerator.autocast():
-            fake = self._made(part.latents, number, part.rank)  # (b, c, h, w)
+            fake = self._made(part.latents, part.of_rows, number, part.rank)  # (b, c, h, w)
         real = self._augmented(part.real, "real", number, part.rank)  # (b, c, h, w)
         fake = fake.to(real.dtype)
         at_real, at_fake = self.regularizers.differentiable(number, real, fake)
@@ -135,19 +164,21 @@ class Steps:
         all_rows = at_real.requires_grad and at_fake.requires_grad and len(part.plan) == 0
         with self._exact() if all_rows else self.accelerator.autocast():
             x = torch.cat([at_real, at_fake] if all_rows else [real, fake])  # (2b, c, h, w)
-            logits = in_float32(self.discriminator(x, plan=part.plan, mode="append"))  # (2b + m,)
+            logits = in_float32(self.discriminator(x, *part.of_all_rows, plan=part.plan, mode="append"))  # (2b + m,)
             terms = discriminator_objective(self.loss, logits, part.plan, self.mix)
         on_real, on_fake, _ = part.plan.split(logits)  # (b,), (b,)
         step = Step(
             at_real,
             at_fake,
-            on_real if all_rows or not at_real.requires_grad else self._exact_logits(at_real),
-            on_fake if all_rows or not at_fake.requires_grad else self._exact_logits(at_fake),
+            on_real if all_rows or not at_real.requires_grad else self._exact_logits(at_real, *part.of_rows),
+            on_fake if all_rows or not at_fake.requires_grad else self._exact_logits(at_fake, *part.of_rows),
             self._logits,
             number,
             self.seed,
             part.rank,
-            generator=lambda z: self._made(z, number, part.rank),
+            real_classes=part.classes,
+            fake_classes=part.classes,
+            generator=lambda z: self._made(z, part.of_rows, number, part.rank),
             latents=part.latents,
             last=last,
         )
@@ -185,32 +216,36 @@ class Steps:
             parameter.requires_grad_(flag)
 
     def _generator_terms(self, number: int, part: GeneratorSlice) -> dict[str, Tensor]:
-        fake = self.generator(part.latents)  # (n, c, h, w)
-        on_fake = in_float32(self.plain_d(self._augmented(fake, "fake of g", number, part.rank)))  # (n,)
+        fake = self.generator(part.latents, *part.of_fake)  # (n, c, h, w)
+        seen = self._augmented(fake, "fake of g", number, part.rank)  # (n, c, h, w)
+        on_fake = in_float32(self.plain_d(seen, *part.of_fake))  # (n,)
         on_real = None
         if isinstance(self.loss, PairLoss):
             with torch.no_grad():
-                on_real = self._logits(self._augmented(part.real, "real of g", number, part.rank))  # (b,)
+                real = self._augmented(part.real, "real of g", number, part.rank)  # (b, c, h, w)
+                on_real = self._logits(real, *part.of_real)  # (b,)
         loss = generator_objective(self.loss, on_fake, on_real)
         for term in self.regularizers.values():
             if isinstance(term, ZCR):
                 draws = {"step": number, "seed": self.seed, "rank": part.rank}
-                zcr = term.of_generator(fake, self.plain_g, part.latents, **draws)
+                zcr = term.of_generator(fake, lambda z: self.plain_g(z, *part.of_fake), part.latents, **draws)
                 return {"loss_g": loss + zcr, "zcr_g": zcr}
         return {"loss_g": loss}
 
-    def _logits(self, images: Float[Tensor, "n c h w"]) -> Any:
+    def _logits(self, images: Float[Tensor, "n c h w"], *classes: Int64[Tensor, " n"]) -> Any:
         """A further forward of D in a step whose first one made the spectral norms advance."""
         with spectral_norms_at_rest(self.plain_d):
-            return in_float32(self.plain_d(images))
+            return in_float32(self.plain_d(images, *classes))
 
-    def _exact_logits(self, images: Float[Tensor, "n c h w"]) -> Any:
+    def _exact_logits(self, images: Float[Tensor, "n c h w"], *classes: Int64[Tensor, " n"]) -> Any:
         with self._exact():
-            return self._logits(images)
+            return self._logits(images, *classes)
 
-    def _made(self, latents: Float[Tensor, "b d"], number: int, rank: int) -> Float[Tensor, "b c h w"]:
+    def _made(
+        self, latents: Float[Tensor, "b d"], classes: Classes, number: int, rank: int
+    ) -> Float[Tensor, "b c h w"]:
         """Fake images as the discriminator's step sees them."""
-        return self._augmented(self.plain_g(latents), "fake", number, rank)
+        return self._augmented(self.plain_g(latents, *classes), "fake", number, rank)
 
     def _augmented(self, images: Float[Tensor, "n c h w"], rows: str, number: int, rank: int) -> Tensor:
         return images if self.augment is None else self.augment(images, rows, step=number, seed=self.seed, rank=rank)

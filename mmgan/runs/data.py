@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from mmgan.config.shared import DataSettings, DeviceSettings
 from mmgan.data import Batches, Images, load_images, make_batches
@@ -80,6 +80,7 @@ def mixed_network(
     detach: bool = False,
     pick: Callable[[Any], Any] | None = None,
     passes: Literal["joint", "separate"] = "joint",
+    labels: bool = False,
 ) -> Mixed:
     """Wrap a network to mix its rows, on the run's device, and look at it before compilation and DDP hide it.
 
@@ -93,6 +94,7 @@ def mixed_network(
         accelerator: the run's.
         detach: stop the gradient before the mixed layer.
         pick, passes: as `Mixed` takes them.
+        labels: whether the network is also given the classes of its rows.
 
     Raises:
         UserError: if a layer does not exist, or rows cannot be mixed there in this mode.
@@ -100,7 +102,13 @@ def mixed_network(
     layout = memory_format(device)
     mixed = Mixed(network, layers, detach=detach, pick=pick, passes=passes)
     mixed.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
-    example = torch.zeros(rows, *images.pixels.shape[1:], device=accelerator.device).to(memory_format=layout)
-    for verdict in mixed.train().check(example).values():
+    x, *y = example_rows(images, rows, accelerator.device, labels=labels)
+    for verdict in mixed.train().check(x.to(memory_format=layout), *y).values():
         verdict.require(mode, separate=passes == "separate")
     return mixed
+
+
+def example_rows(images: Images, rows: int, device: torch.device, *, labels: bool) -> tuple[Tensor, ...]:
+    """Arguments of a network for such images: (rows, c, h, w) in black and white's middle, and with labels (rows,)."""
+    x = torch.zeros(rows, *images.pixels.shape[1:], device=device)
+    return (x, torch.zeros(rows, dtype=torch.int64, device=device)) if labels else (x,)

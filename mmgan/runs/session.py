@@ -135,7 +135,7 @@ class Session:
         *,
         total_steps: int,
         data_digest: str,
-        shape: Mapping[str, int],
+        shape: Mapping[str, Any],
         lines: Sequence[str],
         notes: Mapping[str, Any] | None = None,
         code: Mapping[str, str] | None = None,
@@ -147,7 +147,7 @@ class Session:
             parts: of the training; changed in place where the run resumes.
             total_steps: the number of steps after which the run ends.
             data_digest: of the training data.
-            shape: the numbers that a reader needs to build the networks: channels, image_size, classes.
+            shape: what a reader needs to build the networks: channels, image_size, classes.
             lines: to print at the start.
             notes: plain values to save with each checkpoint, as they are for a new run.
             code: of networks that are the user's own, as `run_facts` takes it.

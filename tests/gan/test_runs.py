@@ -99,10 +99,10 @@ def test_a_run_that_was_stopped_and_resumed_ends_bitwise_the_same(
 
     save = mmgan.gan.run.save_grid
 
-    def die(images: torch.Tensor, path: Path) -> None:
+    def die(images: torch.Tensor, path: Path, columns: int | None) -> None:
         if path.stem == f"step-{stop:08d}":
             raise Killed
-        save(images, path)
+        save(images, path, columns)
 
     with monkeypatch.context() as patch:
         patch.setattr(mmgan.gan.run, "save_grid", die)
