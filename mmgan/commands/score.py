@@ -121,10 +121,6 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     for flag, value in {"--image-size": arguments.image_size, "--real-split": arguments.real_split}.items():
         if value is not None:
             raise UserError(f"{flag} is for images: a run has its own size, and --real train or test")
-    if arguments.by_class:
-        raise UserError(
-            "--by-class is for images: write samples of each class into a folder of its own and score those folders"
-        )
     score = _with_flags(config.score, arguments, score_every=1, **_protocol_of_run(arguments, config.score))
     data = _with_flags(config.data, arguments)
     weights = find_weights(score, data)
@@ -136,7 +132,10 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     edits = [*trained.edits, *data_edits(trained, training.digest, allow_changed=allowed)]
     seed, averaged = config.run.seed if arguments.seed is None else arguments.seed, config.training.ema > 0
     dim, classes = config.networks.latent_dim, saved_classes(trained.facts)
-    scorer = GanScorer(score, real, weights, data.data_root, dim, seed, averaged, accelerator, classes=classes)
+    by_class = bool(arguments.by_class)
+    scorer = GanScorer(
+        score, real, weights, data.data_root, dim, seed, averaged, accelerator, classes=classes, by_class=by_class
+    )
     scorer.prepare()
     entry = scorer.entry(trained.network.to(accelerator.device), trained.facts["step"])
     accelerator.wait_for_everyone()  # no process closes connections that another still uses

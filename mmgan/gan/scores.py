@@ -15,7 +15,7 @@ from mmgan.config.protocols import CUSTOM
 from mmgan.config.shared import DataSettings
 from mmgan.data import Images, draw_images
 from mmgan.errors import UserError
-from mmgan.gan.classes import Classes
+from mmgan.gan.classes import Classes, SampleClasses
 from mmgan.gan.samples import run_source
 from mmgan.memory import check_fits
 from mmgan.process.stopping import StopRequests
@@ -25,6 +25,7 @@ from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import find_fault, read_facts
 from mmgan.scoring import (
     Extractor,
+    Features,
     NonFiniteSamples,
     Processes,
     Reference,
@@ -36,6 +37,7 @@ from mmgan.scoring import (
     score_features,
     state_digest,
 )
+from mmgan.scoring.by_class import ClassScores, class_notes, score_classes
 from mmgan.storage import cache_folder, storing
 from mmgan.supervised.judges import JUDGED, judge_extractor
 
@@ -82,6 +84,7 @@ class GanScorer:
         accelerator: the run's.
         stop: ends scoring when signals ask for it; None: signals are not watched.
         classes: of a conditional run; its samples have the training images' shares of them.
+        by_class: score the images of each class alone too.
         extractor: set by `prepare`.
         reference: the features of the real images, set by `prepare`, on the main process alone.
 
@@ -99,6 +102,7 @@ class GanScorer:
     accelerator: Accelerator
     stop: StopRequests | None = None
     classes: Classes | None = None
+    by_class: bool = False
     extractor: Extractor = field(init=False)
     reference: Reference | None = field(init=False)
 
@@ -113,6 +117,8 @@ class GanScorer:
             intervals=self.wanted.intervals,
         )
         self.settings.check(self.wanted.score_samples, len(self.real))
+        if self.by_class and self.classes is None:
+            raise UserError("--by-class needs a conditional run: this one's samples have no classes")
         self._check_memory(1)  # as many as an extractor has at least; `prepare` knows how many they are
 
     def _check_memory(self, dims: int) -> None:
@@ -151,10 +157,13 @@ class GanScorer:
             reason = str(error)
         if self.reference is None:
             return {}
+        scores, classes = None, None
+        if fakes is not None:
+            scores = score_features(fakes, self.reference, self.settings, extractor=self.extractor.name)
+            classes = self._score_classes(fakes, self.reference) if self.by_class else None
+            scores = replace(scores, notes=(*scores.notes, *class_notes(classes or {}, self.extractor.dims)))
         entry = score_entry(
-            None
-            if fakes is None
-            else score_features(fakes, self.reference, self.settings, extractor=self.extractor.name),
+            scores,
             self.settings,
             self.extractor,
             samples=self.wanted.score_samples,
@@ -167,9 +176,18 @@ class GanScorer:
             averaged=self.averaged,
             reason=reason,
             protocol=self.wanted.protocol,
+            classes=classes,
         )
         entry["real"]["digest"] = self.real.digest
         return entry | {"weights": state_digest(generator)}
+
+    def _score_classes(self, fakes: Features, reference: Reference) -> dict[str, ClassScores]:
+        assert self.classes is not None
+        assert self.real.labels is not None
+        made = SampleClasses(self.classes.counts, self.seed)(0, len(fakes))
+        of_fakes = [self.classes.names[k] for k in made.tolist()]
+        of_reals = [self.real.classes[k] for k in self.real.labels.tolist()]
+        return score_classes(fakes, reference, of_fakes, of_reals, self.settings, extractor=self.extractor.name)
 
 
 def real_subset(images: Images, score: GanScoreSettings) -> Images:

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from PIL import Image
 from torch import Tensor, nn
 
-from mmgan.commands import sample
+from mmgan.commands import sample, score
 from mmgan.config.fields import Names
 from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import Batches, make_batches, make_images
@@ -152,6 +152,10 @@ def test_a_run_its_grids_its_scores_and_its_samples(tmp_path: Path, train, capsy
     own = load_generator(RunFolder(run), "last").network
     z = torch.randn(10, 8, generator=torch.Generator().manual_seed(0))
     assert torch.equal(network(z, y), own(z, y))
+    assert score.main([str(run), "--by-class", "--samples", "100", "--json", str(tmp_path / "s.json")]) == 0
+    found = json.loads((tmp_path / "s.json").read_text())
+    assert set(found["by_class"]) == set("0123456789")
+    assert {of["samples"] for of in found["by_class"].values()} == {10}
     assert sample.main([str(run)]) == 0
     assert (run / "samples/step-00000004-seed0-100.png").is_file()
     assert sample.main([str(run), "--class", "ten"]) == 2
@@ -203,6 +207,8 @@ def test_samples_of_a_class_need_a_conditional_run(tmp_path: Path, train, capsys
     assert train(run, "--steps", "1", "--score-every", "0", "--sample-every", "0") == 0
     assert sample.main([str(run), "--class", "3"]) == 2
     assert "is not a conditional run" in capsys.readouterr().err
+    assert score.main([str(run), "--by-class"]) == 2
+    assert "--by-class needs a conditional run" in capsys.readouterr().err
 
 
 def test_folders_of_a_folder_are_classes(tmp_path: Path, train) -> None:
