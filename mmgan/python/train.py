@@ -17,13 +17,16 @@ from mmgan.config.parse import parse_config
 from mmgan.config.presets import GIVEN, preset_of
 from mmgan.data import given_images
 from mmgan.errors import UserError, did_you_mean
+from mmgan.gan.classes import saved_classes
 from mmgan.gan.own import OwnNetwork, OwnNetworks
 from mmgan.gan.run import Callback, run_gan
+from mmgan.gan.samples import run_source
 from mmgan.networks.own import find_factory
 from mmgan.networks.pick import Pick
 from mmgan.process.stopping import StopRequests
+from mmgan.runs.checkpoints import find_checkpoint
 from mmgan.runs.folder import RunFolder
-from mmgan.scoring import image_source
+from mmgan.runs.loading import read_facts
 
 Network = str | nn.Module | Callable[..., Any]
 """FILE.py:NAME or package.module:NAME, a network, or a class or function that makes one."""
@@ -35,8 +38,8 @@ class TrainedGan:
 
     Attributes:
         folder: the run folder.
-        generator: z (n, latent_dim) -> images in [-1, 1]; in evaluation mode, on the run's device; the average of the
-            weights where the run keeps one.
+        generator: z (n, latent_dim), and y (n,) of a conditional run -> images in [-1, 1]; in evaluation mode, on the
+            run's device; the average of the weights where the run keeps one.
         latent_dim: dimensions of z ~ N(0, I).
         seed: the run's.
     """
@@ -52,9 +55,13 @@ class TrainedGan:
         return RunFolder(self.folder).read_scores()
 
     def sample(self, n: int, seed: int = 0) -> UInt8[Tensor, "n c h w"]:
-        """Images 0 to n - 1 of the endless sequence that the seed names, uint8, on the CPU."""
+        """Images 0 to n - 1 of the endless sequence that the seed names, uint8, on the CPU.
+
+        Those of a conditional run have the training images' shares of the classes.
+        """
         device = next(self.generator.parameters()).device
-        generate = image_source(self.generator, self.latent_dim, seed, device)
+        facts = read_facts(find_checkpoint(RunFolder(self.folder).checkpoints, "last"))
+        generate = run_source(self.generator, self.latent_dim, seed, device, saved_classes(facts))
         return torch.cat([generate(first, min(64, n - first)).cpu() for first in range(0, n, 64)])
 
 
