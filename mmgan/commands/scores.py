@@ -40,11 +40,15 @@ def read_entry(path: Path) -> Mapping[str, Any]:
     Raises:
         UserError: if there are none, or they are not scores of generated images.
     """
+    from mmgan.runs.folder import RunFolder
+
     file = path / "scores.json" if path.is_dir() else path
     if not file.is_file():
         raise UserError(f"there is no file {file}: name a run that was scored, or a file of `mmgan score --json`")
     try:
-        found = json.loads(file.read_bytes())
+        found = RunFolder(path).read_scores() if path.is_dir() else json.loads(file.read_bytes())
+    except UserError:
+        raise
     except (ValueError, RecursionError, OSError) as error:
         raise UserError(f"{file} is not a JSON file: {' '.join(str(error).split())}") from None
     entry: Any = found.get("last", found) if isinstance(found, dict) else None

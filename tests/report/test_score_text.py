@@ -46,7 +46,8 @@ def test_classes_have_a_line_each() -> None:
 def test_like_scores_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.json").write_text(json.dumps(entry(12.0)))
     run = gan_run(tmp_path / "run", done=1)
-    run.write_scores({"last": entry(9.0, seed=1, step=100)})
+    scored = entry(9.0, seed=1, step=100)
+    run.write_scores({"last": scored, "best": scored, "history": [scored]})
     assert main(["compare", f"{tmp_path}/a.json", str(run.path)]) == 0
     text = lines(capsys.readouterr().out)
     assert text[0] == f"score {tmp_path}/a.json {run.path} difference"
