@@ -23,8 +23,8 @@ from benchmarks.rows import Row
 from benchmarks.table import render
 
 PARTS = (
-    *("gan_step", "classifier_step", "mixed_forward", "core", "overhead", "precision", "scaling", "processes"),
-    *("data", "scoring", "score_scaling", "intervals", "memory", "commands", "startup"),
+    *("gan_step", "regularized_step", "classifier_step", "mixed_forward", "core", "overhead", "precision", "scaling"),
+    *("processes", "data", "scoring", "score_scaling", "intervals", "memory", "commands", "startup"),
 )
 RESULTS = Path(__file__).parent / "results"
 

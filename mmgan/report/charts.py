@@ -10,7 +10,26 @@ from mmgan.report.record import Record
 
 GAN_PANELS = (
     ("loss", {"loss_d": "discriminator, all terms", "loss_g": "generator"}),
-    ("discriminator's terms", {"loss_d_real": "real rows", "loss_d_fake": "fake rows", "loss_d_mixed": "mixed rows"}),
+    (
+        "discriminator's terms",
+        {
+            "loss_d_real": "real rows",
+            "loss_d_fake": "fake rows",
+            "loss_d_pairs": "pairs of rows",
+            "loss_d_mixed": "mixed rows",
+        },
+    ),
+    (
+        "regularizers,\nwithout their weights",
+        {
+            "r1": "R1",
+            "r2": "R2",
+            "gradient_penalty": "gradient penalty",
+            "lecam": "LeCam",
+            "bcr": "bCR",
+            "zcr": "zCR",
+        },
+    ),
 )
 
 
