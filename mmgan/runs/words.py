@@ -16,7 +16,11 @@ def mixing(mix: GanMixSettings | ClassifierMixSettings) -> str:
         return "mixing: none (the baseline)"
     if mix.lam == "adamix":
         return f"mixing: layers {mix.mix}, lam learned for each pair (AdaMix)"
-    return f"mixing: layers {mix.mix}, lam ~ {mix.lam}, alpha {mix.alpha:g}"
+    line = f"mixing: layers {mix.mix}, lam ~ {mix.lam}, alpha {mix.alpha:g}"
+    if isinstance(mix, GanMixSettings):
+        line += "" if mix.mix_rule == "linear" else f", rule {mix.mix_rule}"
+        line += "" if mix.mix_target == "paper" else f", target {mix.mix_target}"
+    return line
 
 
 def opening(
