@@ -5,18 +5,19 @@ from pathlib import Path
 
 from torch import nn
 
+from mmgan.gan.export import is_export, read_export
 from mmgan.gan.networks import load_generator as load_from
 from mmgan.python.train import Network, own_network
 from mmgan.runs.folder import RunFolder
 
 
 def load_generator(run: str | Path, which: str = "best", *, generator: Network | None = None) -> nn.Module:
-    """Load the generator of a run: z (n, latent_dim), z ~ N(0, I) -> images (n, c, h, w) in [-1, 1].
+    """Load the generator of a run or of an export: z (n, latent_dim), z ~ N(0, I) -> images (n, c, h, w) in [-1, 1].
 
     Nothing that the run names is executed.
 
     Args:
-        run: the run folder.
+        run: the run folder, or a folder that `mmgan export` wrote; that holds one checkpoint.
         which: "best", "last", or a checkpoint's name such as "step-00001000".
         generator: the run's own generator, where it has one: FILE.py:NAME, its class, or what made it.
 
@@ -27,7 +28,8 @@ def load_generator(run: str | Path, which: str = "best", *, generator: Network |
     Raises:
         UserError: if there is no such checkpoint, it is damaged, or the run has another generator.
     """
-    trained = load_from(RunFolder(run), which, own_network(generator))
+    own, folder = own_network(generator), Path(run)
+    trained = read_export(folder, own) if is_export(folder) else load_from(RunFolder(folder), which, own)
     for note in trained.notes:
         warnings.warn(f"since the run {note}", stacklevel=2)
     return trained.network

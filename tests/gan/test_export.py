@@ -13,6 +13,7 @@ import torch
 import yaml
 from PIL import Image
 
+import mmgan
 from mmgan.commands import export
 from mmgan.errors import UserError
 from mmgan.gan.export import is_export, read_export
@@ -49,6 +50,7 @@ def test_it_comes_back_bit_for_bit(run: Path, tmp_path: Path, capsys: pytest.Cap
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
     z = torch.randn(3, 8)
     assert torch.equal(trained.network(z), again.network(z))
+    assert torch.equal(trained.network(z), mmgan.load_generator(out)(z))
     assert not again.network.training
     with Image.open(out / "samples.png") as grid:
         assert grid.size[0] >= 640
