@@ -18,7 +18,9 @@ FILES = re.compile(
     rf"(config\.yaml|metrics\.jsonl|scores\.json|diagnosis\.json|report\.html|evaluation(-[a-z-]+)?\.json"
     rf"|(reliability|singular-values|deformations)\.png)(\.part)?|{re.escape(LOCK)}"
 )
-SAMPLES = re.compile(r"(step-\d{8,}|best)(-seed\d+-\d+(-truncation[\d.e+-]+)?(-interpolation)?)?\.(png|gif)(\.part)?")
+SAMPLES = re.compile(
+    r"(step-\d{8,}|best)(-seed\d+-\d+(-class\d+)?(-truncation[\d.e+-]+)?(-interpolation)?)?\.(png|gif)(\.part)?"
+)
 CHECKPOINTS = re.compile(r"best|step-\d{8,}|\.(best|step-\d{8,})\.(part|old)")
 IN_CHECKPOINT = re.compile(
     rf"((generator|discriminator|classifier)(-average)?|regularizers)\.safetensors|optimizer(-[a-z]+)?\.pt|{STATE}|{MANIFEST}"
