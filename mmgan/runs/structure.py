@@ -47,11 +47,11 @@ def map_of(check: Shape) -> Check:
 
 
 def measures(value: Any) -> bool:
-    """Measures by name, null where they could not be computed; a mean has its deviation."""
+    """Measures by name, null where they could not be computed; a mean has its deviation, which is not negative."""
     if not map_of(some(number))(value):
         return False
     means = [name.removesuffix("_mean") for name in value if name.endswith("_mean")]
-    return all(f"{name}_std" in value for name in means)
+    return all(f"{name}_std" in value and (value[f"{name}_std"] or 0) >= 0 for name in means)
 
 
 COMMON = {"seed": some(whole), "device": text, "versions": map_of(some(text)), "changed?": list_of(text)}
@@ -121,6 +121,7 @@ def row_fault(row: Any) -> str | None:
     if place is None:
         others = {name: value for name, value in row.items() if name not in ("step", "layers", "non_finite")}
         place = next((name for name, value in others.items() if not number(value)), None)
+        place = place or ("epoch" if "val_nll" in row and "epoch" not in row else None)
     return None if place is None else f"'{place}' is missing or not what it should be"
 
 
