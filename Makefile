@@ -39,6 +39,7 @@ soak: $(VENV)/.installed-dev data  ## long campaigns: every write point, forty k
 	$(BIN)/python -m tests.faults.soak
 	$(BIN)/python -m tests.faults.soak --processes 2 --seed 1
 	$(BIN)/python -m tests.faults.soak_exits
+	ACCELERATE_USE_CPU=1 OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.faults.folder_machine --sequences 2000
 	$(BIN)/python -m tests.faults.soak_fuzz
 
 lint: $(VENV)/.installed-dev
