@@ -107,6 +107,7 @@ def _parser() -> Parser:
 def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     from accelerate import Accelerator
 
+    from mmgan.gan.build import training_images
     from mmgan.gan.classes import saved_classes
     from mmgan.gan.networks import load_generator
     from mmgan.gan.scores import GanScorer, find_weights
@@ -128,7 +129,7 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     trained = load_generator(folder, arguments.checkpoint, own_network(arguments, "generator"), allow_changed=allowed)
     accelerator = Accelerator()
     real = load_split(data, score.real_split, accelerator)
-    training = real if real.split == "train" else load_split(data, "train", accelerator)
+    training, _ = training_images(config, real if real.split == "train" else load_split(data, "train", accelerator))
     edits = [*trained.edits, *data_edits(trained, training.digest, allow_changed=allowed)]
     seed, averaged = config.run.seed if arguments.seed is None else arguments.seed, config.training.ema > 0
     dim, classes = config.networks.latent_dim, saved_classes(trained.facts)
