@@ -42,7 +42,7 @@ BROKEN: dict[str, tuple[Callable[[bytes], object], str]] = {
     "hang": (hang, "hung"),
     "end": (end, r"ended its process \(3\)"),
     "memory": (lambda _: bytearray(3 << 30), "too much memory"),
-    "growth": (lambda _: bytearray(5 << 20), "took"),
+    "growth": (lambda _: b"x" * (64 << 20), "took"),
     "file": (lambda _: Path("../elsewhere").write_text("x"), "touched open .*elsewhere"),
     "program": (lambda _: subprocess.run(["true"], check=True), r"touched subprocess\.Popen true"),
 }
