@@ -183,7 +183,7 @@ class Judge:
         on_main(accelerator, lambda: session.folder.write_scores(scores))
         session.track({f"scores/{name}": value for name, value in scores["last"]["scores"].items()}, step)
         if anew:
-            session.say(f"the best weights are chosen anew from step {step} on: {anew}")
+            session.say(f"the best weights are chosen again from step {step} on: {anew}")
         session.say(f"step {step}: {one_line(scores['last'])}")
 
     def catch_up(self, scoring: Task) -> None:

@@ -90,7 +90,9 @@ def load_optimizer(checkpoint: Path, stem: str, optimizer: torch.optim.Optimizer
         raise UserError(
             f"{path} is not the state of an optimizer, and was not read further: it is damaged, or holds code"
         ) from None
-    settings = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    # The learning rate stays as saved: training sets it before each step.
+    apart = ("params", "lr")
+    settings = [{name: value for name, value in group.items() if name not in apart} for group in optimizer.param_groups]
     try:
         optimizer.load_state_dict(state)
     except Exception as error:  # as above

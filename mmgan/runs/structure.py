@@ -54,6 +54,8 @@ def measures(value: Any) -> bool:
     return all(f"{name}_std" in value and (value[f"{name}_std"] or 0) >= 0 for name in means)
 
 
+TABLE = list_of(list_of(some(number)))
+
 COMMON = {"seed": some(whole), "device": text, "versions": map_of(some(text)), "changed?": list_of(text)}
 
 GENERATED: Shape = COMMON | {
@@ -115,11 +117,20 @@ def _history(value: Any) -> bool:
     return list_of(GENERATED)(value) and bool(value) and all(whole(entry["step"]) for entry in value)
 
 
+ROW: dict[str, Any] = {
+    "step": whole,
+    "layers?": list_of(text),
+    "non_finite?": text,
+    "val_by_pair?": {"a": TABLE, "d": TABLE, "pairs": TABLE},
+}
+"""What is no number in a row of metrics.jsonl, and its step."""
+
+
 def row_fault(row: Any) -> str | None:
     """What is wrong with a row of metrics.jsonl; or None."""
-    place = fault_in(row, {"step": whole, "layers?": list_of(text), "non_finite?": text})
+    place = fault_in(row, ROW)
     if place is None:
-        others = {name: value for name, value in row.items() if name not in ("step", "layers", "non_finite")}
+        others = {name: value for name, value in row.items() if name not in ROW and f"{name}?" not in ROW}
         place = next((name for name, value in others.items() if not number(value)), None)
         place = place or ("epoch" if "val_nll" in row and "epoch" not in row else None)
     return None if place is None else f"'{place}' is missing or not what it should be"

@@ -160,7 +160,7 @@ class Validation:
         if is_now:
             session.save("best", optimizers=False)
         elif fault:
-            session.say(f"the best epoch is chosen anew from here: {fault}")
+            session.say(f"the best epoch is chosen again from here: {fault}")
 
 
 def classifier(parts: ClassifierParts, accelerator: Accelerator, checkpoint: Path | None = None) -> nn.Module:

@@ -37,7 +37,7 @@ REFUSED = {
     "a config of a long name": ([*TRAIN, "--config", "x" * 300], "File name too long"),
     "a deadline of centuries": ([*TRAIN, "--stop-deadline", "1e10"], "it must be below 1e+06"),
     "score": (["score", "x" * 300], "File name too long"),
-    "score with codes": (["score", "a\nb\x1b[31m\u202e"], "a\\nb\\x1b[31m\\u202e is not a folder"),
+    "score with codes": (["score", "a\nb\x1b[31m\u202e"], "a\\nb\\x1b[31m\\u202e is no run folder"),
     "report": (["report", "x" * 300], "File name too long"),
     "sweep": (["sweep", "x" * 300], "File name too long"),
 }

@@ -234,7 +234,7 @@ def test_another_extractor_is_a_change(
     with monkeypatch.context() as patch:
         distances(patch, {3: 40.0, 4: 50.0})
         assert run(mmgan.train_gan.main, *flags, "--allow-changed") == 0
-    assert "the best weights are chosen anew from step 3 on: they were scored with different values of extractor" in (
+    assert "the best weights are chosen again from step 3 on: they were scored with different values of extractor" in (
         capsys.readouterr().out
     )
     assert_best_is(out, 3)

@@ -14,9 +14,11 @@ from mmgan.config.fields import Names
 from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import make_batches, make_images
 from mmgan.discriminators import build_discriminator
+from mmgan.gan import loop
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy, train_gan
 from mmgan.generators import build_generator
 from mmgan.mixing import Mixed, MixPlan
+from mmgan.training.guard import Watch
 from mmgan.training.tasks import LoopContext, Task
 
 B, N_DIS = 4, 3
@@ -71,6 +73,13 @@ def test_no_step_reads_from_the_device_but_those_that_hand_on_metrics(
     train(state, 1)
     copies.clear()
     reads = Reads(state)
+
+    def before_training(*arguments: Any) -> Watch:
+        watch = Watch(*arguments)  # it looks at masks once
+        reads.steps.clear()
+        return watch
+
+    monkeypatch.setattr(loop, "Watch", before_training)
     with reads:
         train(state, 9, log_every=4)
     assert set(copies) == {4, 8, 9}, "the steps after which metrics are read, and the last one"

@@ -10,6 +10,7 @@ from mmgan.commands.sweep import main
 from mmgan.sweeps.definition import Sweep, list_runs, path_name
 from mmgan.sweeps.read import read_sweep
 from mmgan.sweeps.running import plan_sweep
+from tests.support.report_runs import classifier_entry, manifest
 from tests.support.sweep_files import TINY, write_sweep
 
 ROOT = Path(__file__).parents[2]
@@ -166,11 +167,14 @@ def test_states_of_a_classifier_and_of_a_gan(tmp_path: Path) -> None:
         (run.folder.checkpoints / "step-00000040").mkdir(parents=True)
         assert state(sweep) == "to resume"  # a GAN that was asked for scores and has none is not done
         if trainer == "gan":
-            run.folder.write_scores({"last": {"step": 20}})
+            early = manifest(1.0, step=20)
+            run.folder.write_scores({"history": [early], "last": early, "best": early})
             assert state(sweep) == "to resume"
             unscored = Sweep("gan", None, {**settings, "score_every": 0}, (0,), {"a": {}}, None, folder)
             assert state(unscored) == "done"
-        run.folder.write_scores({"last": {"step": 40}})
+        last = manifest(1.0) if trainer == "gan" else classifier_entry(5.0)
+        last |= {"step": 40}
+        run.folder.write_scores({"last": last, "best": last} | ({"history": [last]} if trainer == "gan" else {}))
         assert state(sweep) == "done"
 
 
