@@ -87,6 +87,7 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert torch.equal(names["generator"](torch.ones(1, 8)), names["run"].generator(torch.ones(1, 8)))
 
 
+@pytest.mark.slow(2)
 def test_the_classifier_example_trains() -> None:
     torch.manual_seed(0)
     names = example("classifier", model=resnet18(num_classes=10))

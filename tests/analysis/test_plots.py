@@ -23,6 +23,7 @@ PLOTS = {
 plots = pytest.mark.parametrize("plot", PLOTS.values(), ids=PLOTS)
 
 
+@pytest.mark.slow(1)
 @plots
 def test_a_plot_is_a_small_png_and_always_the_same_file(plot, tmp_path):
     plot(tmp_path / "one.png")

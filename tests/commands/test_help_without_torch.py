@@ -19,6 +19,7 @@ print("imported:", sorted(heavy), "code:", code)
 """
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize(
     ("words", "code"),
     [(["--help"], 0), (["--version"], 0), (["traingan"], 2)]

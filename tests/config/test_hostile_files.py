@@ -36,6 +36,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow(1)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_files_are_refused_at_once(name: str, tmp_path: Path) -> None:
     text, message = HOSTILE[name]
@@ -67,6 +68,7 @@ SWEEPS = {
 }
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("name", SWEEPS)
 def test_sweeps_without_an_end_are_refused_at_once(name: str, tmp_path: Path) -> None:
     text, message = SWEEPS[name]

@@ -133,6 +133,7 @@ def test_noise_takes_every_byte_alike():
     assert dequantized(ends, ends).flatten().tolist() == [-1, 1]
 
 
+@pytest.mark.slow(1)
 @pytest.mark.parametrize(("rank", "world"), [(0, 1), (1, 2)])
 def test_the_loader_gives_the_batches_of_memory_bit_for_bit(rank: int, world: int):
     images = made()

@@ -15,6 +15,8 @@ from mmgan.data.files import Form, Request
 from mmgan.errors import UserError
 from mmgan.storage import cached_file
 
+pytestmark = pytest.mark.slow(2)
+
 
 @pytest.fixture
 def request_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:

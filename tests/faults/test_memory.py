@@ -18,6 +18,8 @@ from mmgan.runs.estimate import Pass, check_training
 from tests.support.refusals import refused_in_one_line
 from tests.support.small_runs import CLASSIFIER, GAN
 
+pytestmark = pytest.mark.slow(4)
+
 TRAIN_GAN, TRAIN_CLASSIFIER = ["train-gan", *GAN], ["train-classifier", *CLASSIFIER]
 UNSCORED = [*TRAIN_GAN, "--score-every", "0"]
 HUGE, ABSURD = str(2**40), str(10**30)

@@ -8,6 +8,8 @@ from PIL import Image
 
 from mmgan.runs.folder import RunFolder
 
+pytestmark = pytest.mark.slow(3)
+
 CASES = {
     "unknown layer": (["--mix", "1,block9"], "layer 'block9' is not in this network; the nearest names are"),
     "layer twice": (["--mix", "1,1"], "twice"),

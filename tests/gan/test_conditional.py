@@ -227,6 +227,8 @@ OWN = """
 import torch
 from torch import nn
 
+pytestmark = pytest.mark.slow(9)
+
 
 class G(nn.Module):
     def __init__(self, latent_dim, classes):

@@ -33,6 +33,8 @@ import torch
 from torch import nn
 from own_blocks import block
 
+pytestmark = pytest.mark.slow(8)
+
 pathlib.Path(__file__).with_name("code-ran").touch()
 
 

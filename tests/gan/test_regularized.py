@@ -37,6 +37,8 @@ from tests.support.compare import assert_same_run
 from tests.support.forks import Job, run_all
 from tests.support.small_runs import UNSCORED
 
+pytestmark = pytest.mark.slow(4)
+
 B, SEED, LATENT, SIZE = 4, 3, 6, 16
 AUGMENT = "color,translation,cutout"
 ALL = {"r1": 2.0, "r2": 3.0, "gradient_penalty": 5.0, "lecam": 0.3, "bcr": 7.0, "zcr": 11.0}

@@ -19,6 +19,8 @@ from mmgan.errors import UserError
 from mmgan.train_gan import main
 from tests.support.forks import Job, run_one
 
+pytestmark = pytest.mark.slow(12)
+
 TINY: dict[str, Any] = {
     **{"latent_dim": 8, "batch_size": 8, "n_dis": 1, "steps": 4, "ema": 0.9},
     **{"log_every": 2, "sample_every": 0, "score_every": 0},

@@ -41,6 +41,8 @@ from tests.supervised.test_loop import CLASSES, SEED, images
 from tests.support.forks import Job, run_one
 from tests.support.two_adamix import gradients, step_of
 
+pytestmark = pytest.mark.slow(3)
+
 Train = Callable[..., int]
 ADAMIX = ("--mix", "pixel", "--lam", "adamix")
 

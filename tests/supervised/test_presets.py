@@ -10,6 +10,8 @@ from mmgan.config.parse import parse_config
 from mmgan.mixing import Mixed
 from mmgan.supervised.networks import build_network
 
+pytestmark = pytest.mark.slow(2)
+
 FOLDER = Path(__file__).parents[2] / "configs" / "classifier"
 PRESETS = sorted(FOLDER.glob("*.yaml"))
 SHAPES = {  # classes, channels, image size

@@ -17,6 +17,8 @@ from mmgan.sweeps.summary import summarize
 from mmgan.sweeps.table import markdown, write_summary
 from tests.support.report_runs import diagnosis, manifest
 
+pytestmark = pytest.mark.slow(2)
+
 FD = "FD (classifier:digits)"
 FID = {
     "baseline": {0: 31.0, 1: 29.5, 2: 35.25, 3: 30.125},
