@@ -31,6 +31,8 @@ from mmgan.training.tasks import LoopContext
 from tests.support.forks import Job, run_all
 from tests.support.small_runs import UNSCORED
 
+pytestmark = pytest.mark.slow(9)
+
 B, SEED, LATENT, K = 6, 3, 5, 3
 CLASSES = Classes(("a", "b", "c"), (10, 10, 10))
 SETTINGS = GanTrainingSettings(steps=2, n_dis=2, batch_size=B, lr=1e-3)
@@ -226,8 +228,6 @@ def test_folders_of_a_folder_are_classes(tmp_path: Path, train) -> None:
 OWN = """
 import torch
 from torch import nn
-
-pytestmark = pytest.mark.slow(9)
 
 
 class G(nn.Module):

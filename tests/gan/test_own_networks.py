@@ -20,6 +20,8 @@ from mmgan.train_gan import main
 from tests.support.compare import contents
 from tests.support.forks import Job, run_one
 
+pytestmark = pytest.mark.slow(8)
+
 BLOCKS = """
 from torch import nn
 
@@ -32,8 +34,6 @@ import pathlib
 import torch
 from torch import nn
 from own_blocks import block
-
-pytestmark = pytest.mark.slow(8)
 
 pathlib.Path(__file__).with_name("code-ran").touch()
 
