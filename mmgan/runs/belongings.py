@@ -62,17 +62,26 @@ def remove_run(folder: Path) -> None:
 
 
 def remove_checkpoint(path: Path) -> None:
-    """Remove a checkpoint. Files in it that mmgan did not make stay; of a link only the link goes."""
+    """Remove a checkpoint. Files in it that mmgan did not make stay; of a link only the link goes.
+
+    It loses its name first, so that a process killed in between leaves no part of a checkpoint under that name.
+    """
     if path.is_symlink() or not path.is_dir():
         path.unlink()
         return
+    name = path.name[1:].rpartition(".")[0] if path.name.startswith(".") else path.name
+    part = path.with_name(f".{name}.part")
+    if path.name == name and not part.exists():
+        path = path.rename(part)
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        for name in made_in(path):
-            os.unlink(name, dir_fd=folder)
+        for file in made_in(path):
+            os.unlink(file, dir_fd=folder)
     finally:
         os.close(folder)
     _remove_if_empty(path)
+    if path.is_dir() and not path.with_name(name).exists():
+        path.rename(path.with_name(name))
 
 
 def made_in(checkpoint: Path) -> list[str]:

@@ -199,7 +199,8 @@ class FolderMachine(RuleBasedStateMachine):
         assert code in (0, 2, -9), f"exit code {code}\n{said}"
         assert code != -9 or kill_at is not None
         if code == 0:
-            self.damaged.clear()
+            if settings["overwrite"]:
+                self.damaged.clear()  # a resumed run leaves older checkpoints as they are
             self.check_whole()
         self.last = code
         return code
@@ -304,11 +305,15 @@ class FolderMachine(RuleBasedStateMachine):
         assert scores["last"]["step"] == STEPS
         generator = Parts(0.1).generator
         for name, entry in ((newest.name, scores["last"]), ("best", scores["best"])):
+            if entry is None:  # the best weights were damaged: scores.json names none
+                assert self.damaged
+                continue
             from mmgan.runs.loading import load_network
 
             load_network(folder.checkpoints / name, "generator", generator)
             assert state_digest(generator) == entry["weights"], name
-        assert read_facts(folder.checkpoints / "best")["step"] == scores["best"]["step"]
+        if scores["best"] is not None:
+            assert read_facts(folder.checkpoints / "best")["step"] == scores["best"]["step"]
         assert yaml.safe_load(folder.config_file.read_text())["steps"] == STEPS
         json.loads(folder.scores_file.read_text())
 

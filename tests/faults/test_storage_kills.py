@@ -39,7 +39,7 @@ def test_the_write_points_are_those_of_whole_checkpoints(whole: tuple[Path, Done
         "open manifest.json",
         "os.rename .step-00000006.part",
     ]
-    assert writes.index("os.rmdir step-00000006") > writes.index("os.rename .step-00000012.part")
+    assert writes.index("os.rmdir .step-00000006.part") > writes.index("os.rename .step-00000012.part")
     assert writes.index("os.rename best") > writes.index("os.rename .best.part")
     assert len(writes) > 35
 
