@@ -12,7 +12,8 @@ from benchmarks.setup import Gan
 from benchmarks.timing import alternate
 from mmgan.config.fields import Names
 from mmgan.config.gan import GanRegularizerSettings
-from mmgan.gan.regularization import make_augment, make_regularizers
+from mmgan.gan.regularization import make_augment
+from mmgan.regularizers import make_regularizers
 
 ARMS = {
     "R1": GanRegularizerSettings(r1=10.0),

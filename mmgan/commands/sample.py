@@ -27,8 +27,8 @@ def main(argv: Sequence[str]) -> None:
         "--interpolate",
         type=int,
         metavar="FRAMES",
-        help="a grid and an animation instead: so many images from each of --count latents to the next; --out names the"
-        " animation, a .gif or .png file",
+        help="a grid and an animation instead: this many images from each of --count latents to the next; --out names"
+        " the animation, a .gif or .png file",
     )
     parser.add_argument(
         "--class", dest="only", help="of a conditional run: name or number, from 0, of the class (default: all of them)"

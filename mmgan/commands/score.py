@@ -76,7 +76,7 @@ def _parser() -> Parser:
         "--protocol", choices=[CUSTOM, *PROTOCOLS], help="split and numbers of a published protocol; unset: custom"
     )
     parser.add_argument("--samples", dest="score_samples", type=int, help="generated images; unset: as the run scores")
-    parser.add_argument("--real-images", type=int, help="so many real images of a run's data; unset: all")
+    parser.add_argument("--real-images", type=int, help="number of real images of a run's data; unset: all")
     parser.add_argument("--seed", type=int, help="of the latents; unset: the run's")
     parser.add_argument("--is-splits", type=int, help="splits of the class score; unset: the run's, or 10")
     for flag, what in MEASURES.items():

@@ -210,7 +210,7 @@ class GanScoreSettings(SettingsGroup):
     score_samples: int = setting(50_000, "generated images per score", least=2)
     real_split: Literal["train", "test"] = setting("train", "real images that are scored against")
     real_images: int | None = setting(
-        None, "so many of them, the same for every seed, balanced over classes; unset: all", least=2
+        None, "number of them, the same for every seed, balanced over classes; unset: all", least=2
     )
     is_splits: int = setting(10, "splits of the Inception score", least=1)
     precision_recall: bool = setting(False, "also precision and recall, on the extractor's features")

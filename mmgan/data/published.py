@@ -119,6 +119,8 @@ def load_tiny_imagenet(root: Path, split: str, form: Form) -> Images:
             raise UserError(f"{annotations} is not a text file: put the original there") from None
         if short := [row for row in rows if len(row) < 2]:
             raise UserError(f"{annotations} is damaged: '{short[0][0]}' has no class; put the original there")
+        if outside := [row[0] for row in rows if Path(row[0]).name != row[0] or row[0] == ".."]:
+            raise UserError(f"{annotations} names '{outside[0]}', which is no file of {train / 'images'}")
         images = {f"images/{row[0]}": row[1] for row in rows}
         for path, label in images.items():
             if label not in classes:

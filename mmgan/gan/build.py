@@ -20,12 +20,13 @@ from mmgan.gan.first_call import share_weights, try_discriminator, try_generator
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy
 from mmgan.gan.networks import build_networks
 from mmgan.gan.own import OwnNetworks
-from mmgan.gan.regularization import check_rule, count_heads, make_augment, make_regularizers
+from mmgan.gan.regularization import check_rule, count_heads, make_augment
 from mmgan.gan.scores import GanScorer, find_weights
 from mmgan.mixing.policies import RealFakePolicy
 from mmgan.networks.faults import user_code
 from mmgan.process.accelerator import memory_format
 from mmgan.process.stopping import StopRequests
+from mmgan.regularizers import make_regularizers
 from mmgan.runs.data import example_rows, image_shape, load_split, mixed_network, shared_batches
 from mmgan.runs.estimate import Pass, check_training, sizes_of
 from mmgan.runs.folder import default_folder

@@ -1,4 +1,4 @@
-"""The regularizers and the rule of mixing of a run, made from its settings and checked with its discriminator."""
+"""The augmentation and the rule of mixing of a run, checked with its discriminator; its regularizers in words."""
 
 from dataclasses import replace
 
@@ -12,27 +12,7 @@ from mmgan.mixing import Mixed
 from mmgan.mixing.policies import RealFakePolicy
 from mmgan.modes import evaluation_mode
 from mmgan.outputs import heads
-from mmgan.regularizers import BCR, R1, R2, ZCR, DiffAugment, GradientPenalty, LeCam, Regularizer, Regularizers
-
-
-def make_regularizers(settings: GanRegularizerSettings, *, flip: bool, outputs: int = 1) -> Regularizers:
-    """The terms whose weight is not 0.
-
-    Args:
-        settings: the weights.
-        flip: whether mirrored images show the same. Without it bCR shifts images and does not mirror them.
-        outputs: heads of the discriminator, for LeCam.
-    """
-    s, every = settings, settings.penalty_every
-    terms: list[Regularizer] = []
-    terms += [R1(s.r1, every)] if s.r1 else []
-    terms += [R2(s.r2, every)] if s.r2 else []
-    terms += [GradientPenalty(s.gradient_penalty, every)] if s.gradient_penalty else []
-    terms += [LeCam(s.lecam, outputs=outputs)] if s.lecam else []
-    terms += [BCR(s.bcr, DiffAugment("flip,translation" if flip else "translation"))] if s.bcr else []
-    # The authors' weights are 5 and 0.5: one setting keeps their ratio.
-    terms += [ZCR(s.zcr, generator_weight=s.zcr / 10)] if s.zcr else []
-    return Regularizers(terms)
+from mmgan.regularizers import DiffAugment, Regularizer, Regularizers
 
 
 def make_augment(settings: GanRegularizerSettings) -> DiffAugment | None:
@@ -75,12 +55,12 @@ def check_rule(
                 raise UserError(f"--mix-rule {policy.rule} does not go with layer '{layer}': {error}") from None
 
 
-def in_words(settings: GanRegularizerSettings) -> list[str]:
+def in_words(regularizers: Regularizers, diffaugment: str) -> list[str]:
     """A line that names what is on, or none."""
-    s = settings
-    penalties = {"R1": s.r1, "R2": s.r2, "gradient penalty": s.gradient_penalty}
-    lazily = f" every {s.penalty_every} steps" if s.penalty_every > 1 else ""
-    named = [f"{name} {weight:g}{lazily}" for name, weight in penalties.items() if weight]
-    named += [f"{name} {weight:g}" for name, weight in {"LeCam": s.lecam, "bCR": s.bcr, "zCR": s.zcr}.items() if weight]
-    named += [] if s.diffaugment == "none" else [f"DiffAugment {s.diffaugment}"]
+    named = []
+    for name, term in regularizers.items():
+        assert isinstance(term, Regularizer)
+        lazily = f" every {term.every} steps" if term.every > 1 else ""
+        named.append(f"{name} {term.weight:g}{lazily}")
+    named += [] if diffaugment == "none" else [f"diffaugment {diffaugment}"]
     return [f"regularizers: {', '.join(named)}"] if named else []

@@ -14,11 +14,12 @@ from mmgan.data import Images
 from mmgan.gan.build import build
 from mmgan.gan.choices import choose_settings
 from mmgan.gan.diagnosing import Diagnosing
+from mmgan.gan.history import cut_scores, lost_best, next_scores
 from mmgan.gan.loop import GanParts, train_gan
 from mmgan.gan.own import OwnNetworks, find_own
 from mmgan.gan.regularization import in_words
 from mmgan.gan.samples import sample_grid
-from mmgan.gan.scores import GanScorer, cut_scores, lost_best, next_scores, one_line
+from mmgan.gan.scores import GanScorer, one_line
 from mmgan.gan.summary import summary
 from mmgan.process.accelerator import on_main
 from mmgan.process.stopping import StopRequests
@@ -80,7 +81,7 @@ def run_gan(
             shape=image_shape(images) | ({} if parts.classes is None else parts.classes.facts()),
             lines=[
                 *opening(session, count, images, config.mix, None if source else preset_line(config.data.data)),
-                *in_words(config.regularizers),
+                *in_words(parts.regularizers, str(config.regularizers.diffaugment)),
                 *own.lines(),
                 *said,
             ],

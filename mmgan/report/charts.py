@@ -2,11 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
+from mmgan.config.gan import GanRegularizerSettings
 from mmgan.report.curves import Panel, loss_curves, point_curves
 from mmgan.report.entries import FID, IS, judge_of, metrics_of
 from mmgan.report.record import Record
+
+WEIGHTS = [f.name for f in fields(GanRegularizerSettings) if f.type in (float, "float")]
+"""The regularizers, by the names that they have in metrics."""
 
 GAN_PANELS = (
     ("loss", {"loss_d": "discriminator, all terms", "loss_g": "generator"}),
@@ -19,17 +24,7 @@ GAN_PANELS = (
             "loss_d_mixed": "mixed rows",
         },
     ),
-    (
-        "regularizers,\nwithout their weights",
-        {
-            "r1": "R1",
-            "r2": "R2",
-            "gradient_penalty": "gradient penalty",
-            "lecam": "LeCam",
-            "bcr": "bCR",
-            "zcr": "zCR",
-        },
-    ),
+    ("regularizers,\nwithout their weights", {name: name for name in WEIGHTS}),
 )
 
 

@@ -57,7 +57,7 @@ def diagnosis_picture(entry: Diagnosis) -> bytes:
     if (held_out := entry["gradient_norm"].get("held_out")) is not None:
         gradient.plot([1], [held_out], "s", color=COLOURS[1], markersize=5, label="at held-out images")
     _axes(gradient, "lam in pixels (0: fake, 1: training image)", "mean norm of the gradient of D")
-    gradient.set_ylim(0, gradient.get_ylim()[1])
+    gradient.set_ylim(0, 1.05 * gradient.get_ylim()[1])
     for ax in (along, sigmoid, gradient):
         ax.legend(frameon=False, fontsize=8)
     drawing.suptitle(f"generator step {entry['step']:,}", fontsize=10)

@@ -53,6 +53,6 @@ def save_animation(images: UInt8[Tensor, "n c h w"], path: Path) -> None:
 
 
 def _enlarged(picture: Image.Image, side: int) -> Image.Image:
-    """By the least whole factor that gives its longer side so many pixels."""
+    """By the least whole factor that gives its longer side this many pixels."""
     factor = max(1, -(-side // max(picture.size)))
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)

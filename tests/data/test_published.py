@@ -282,6 +282,18 @@ def test_tiny_imagenet_annotations_that_do_not_fit_are_refused(tiny: Path):
         load_images("tiny-imagenet", tiny, split="test")
 
 
+@pytest.mark.parametrize("name", ["../../elsewhere.JPEG", "/elsewhere.JPEG", "..", "deeper/val_0.JPEG"])
+def test_tiny_imagenet_annotations_cannot_lead_outside(tiny: Path, name: str):
+    folder = tiny / "tiny-imagenet-200/val"
+    for path in (folder.parent / "elsewhere.JPEG", folder / "images/deeper/val_0.JPEG"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes((folder / "images/val_0.JPEG").read_bytes())
+    annotations = folder / "val_annotations.txt"
+    annotations.write_text(annotations.read_text().replace("val_0.JPEG", name))
+    with pytest.raises(UserError, match="which is no file of"):
+        load_images("tiny-imagenet", tiny, split="test")
+
+
 # ---- real data
 
 
