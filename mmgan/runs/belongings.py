@@ -23,7 +23,8 @@ SAMPLES = re.compile(
 )
 CHECKPOINTS = re.compile(r"best|step-\d{8,}|\.(best|step-\d{8,})\.(part|old)")
 IN_CHECKPOINT = re.compile(
-    rf"((generator|discriminator|classifier)(-average)?|regularizers)\.safetensors|optimizer(-[a-z]+)?\.pt|{STATE}|{MANIFEST}"
+    r"((generator|discriminator|classifier)(-average)?|regularizers|policy-region-generator|intrusion-discriminator)"
+    rf"\.safetensors|optimizer(-[a-z]+)?\.pt|{STATE}|{MANIFEST}"
 )
 """The files of a checkpoint whose manifest cannot be read; otherwise the manifest names them."""
 
