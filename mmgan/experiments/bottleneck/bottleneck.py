@@ -123,8 +123,8 @@ def _findings(task: str, measured: Mapping[str, list[dict[str, float]]]) -> list
 
 def _notes(settings: BottleneckSettings) -> list[str]:
     return [
-        f"As in the paper but for the length: {settings.fit.steps} steps of {settings.fit.batch_size}, "
-        f"{settings.fit.steps * settings.fit.batch_size / 60000:.1f} epochs of all digits; the paper gives none.",
+        f"As in the paper, except for the length: {settings.fit.steps} steps of {settings.fit.batch_size}, "
+        f"{settings.fit.steps * settings.fit.batch_size / 60000:.1f} epochs of all digits; the paper states no length.",
         "A network can undo any scale of its bottleneck in the next layer, so the area alone says little; the ratios "
         "do not depend on it.",
         "The figure shows the first seed; everything else is over all seeds.",

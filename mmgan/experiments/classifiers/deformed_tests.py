@@ -31,8 +31,10 @@ ACCURACY = {  # Table 9, %: no mixup; input mixup, alpha 1 and 2; Manifold Mixup
     "zoom-out-180": (7.98, 18.11, 18.02, 15.68),
 }
 NOTES = [
-    "Not divided by the accuracy on undeformed images: a classifier that is worse there is worse here too.",
-    "Bilinear, black outside, one angle an image; the paper's own code differs (docs/classifiers.md).",
+    "The numbers are not divided by the accuracy on undeformed images, so a classifier that is worse on those is worse"
+    " here too.",
+    "Bilinear interpolation, black outside the image, one angle per image. The paper's own code differs"
+    " (docs/classifiers.md).",
 ]
 
 

@@ -148,8 +148,8 @@ def _add_adamix(collected: Collected, study: Study, records: Sequence[Record], m
     outcome.values[study.name]["adamix"] = learned
     outcome.notes.append(
         f"{study.label}: AdaMix draws lam from [a, a + d] with a = {mean_sd(a, 3)} and d = {mean_sd(d, 3)} on the"
-        f" validation images after the last epoch.{_spread(learned)} The discriminator takes unmixed images for real"
-        f" with probability {mean_sd(judged['real'], 3)}. Uniform mixes have lam ~ U(0, 1), input mixup's law with"
+        f" validation images after the last epoch.{_spread(learned)} The discriminator calls unmixed images real with"
+        f" probability {mean_sd(judged['real'], 3)}. Uniform mixes have lam ~ U(0, 1), input mixup's law with"
         " alpha 1."
     )
 

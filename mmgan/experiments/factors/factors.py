@@ -91,9 +91,10 @@ def run(place: Place) -> Outcome:
 
 
 NOTES = [
-    "Digits, network, optimiser and what is mixed are our choice (docstring): compare directions, not numbers.",
-    "The paper's accuracies far below 50 % in tasks A and B mean that its network had the angle the wrong way round"
-    " between the ranges it was trained on.",
+    "We chose the digits, the network, the optimiser and the mixed layers (see the docstring). Compare directions with"
+    " the paper, not numbers.",
+    "The paper's accuracies far below 50 % in tasks A and B mean that its network reversed the angle between"
+    " the ranges it was trained on.",
     "The figure's curves are task A, first seed.",
 ]
 

@@ -94,7 +94,7 @@ def cost_note(study: Study, records: Mapping[str, Sequence[Record]]) -> str:
     seconds = [folder.scores_file.stat().st_mtime - folder.config_file.stat().st_mtime for folder in runs]
     return (
         f"{study.label}: {len(runs)} runs of {statistics.median(seconds):.0f} s (median, start and judging included),"
-        f" {sum(seconds) / 60:.0f} min together; those of them that were there already are not in the time above."
+        f" {sum(seconds) / 60:.0f} min together. The time above leaves out runs that had been trained before."
     )
 
 

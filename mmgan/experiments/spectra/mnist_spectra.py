@@ -149,10 +149,10 @@ def measure(hidden: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> dict[s
 def _notes(settings: SpectraSettings) -> list[str]:
     epochs = settings.fit.steps * settings.fit.batch_size / 60000
     return [
-        "Measured at the bottleneck, on all test images, not centred: numbers depend on the number of images and on the"
-        " scale of the layer, so only ratios compare with the paper's.",
+        "Measured at the bottleneck on all test images, not centred. The values depend on the number of images and on"
+        " the layer's scale, so compare only ratios with the paper.",
         f"Wide layers of {settings.width} units (the paper's have 1024), {settings.fit.steps} steps of"
-        f" {settings.fit.batch_size}, {epochs:.1f} epochs; the paper gives no length.",
+        f" {settings.fit.batch_size}, {epochs:.1f} epochs; the paper states no length.",
         "Thickness: the sum of the non-largest centred singular values / sqrt(images of the class), over the mean"
-        " distance of class means. Unlike the rest, it knows no scale of the layer.",
+        " distance of class means. Unlike the other measures, it does not depend on the layer's scale.",
     ]

@@ -175,8 +175,8 @@ def _notes(measured: Mapping[str, list[dict[str, float]]]) -> list[str]:
         "Manifold Mixup shrinks a class in both directions of the bottleneck, so the share of the non-largest singular "
         "value does not show what the other measures of flatness do.",
         f"Input mixup leaves {mean(INPUT, 'hidden_sure_share')} % of the hidden box above {100 * SURE:.0f} %, "
-        f"Manifold Mixup {mean(MANIFOLD, 'hidden_sure_share')} %; which is broader the paper does not say.",
-        f"Input mixup errs on {mean(INPUT, 'test_error')} % of the test inputs: lines between examples cross the arms.",
-        "Layer 1 is a linear map and a LeakyReLU: perhaps too little to flatten spirals, whatever is mixed there.",
+        f"Manifold Mixup {mean(MANIFOLD, 'hidden_sure_share')} %. The paper does not say which region is broader.",
+        f"Input mixup has a test error of {mean(INPUT, 'test_error')} %: lines between examples cross the arms.",
+        "Layer 1 is one linear map and a LeakyReLU. That may be too little to flatten spirals.",
         "The figure of surfaces shows the first seed; everything else is over all seeds.",
     ]

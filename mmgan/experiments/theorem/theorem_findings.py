@@ -11,15 +11,15 @@ RANK_TOLERANCE = 1e-6  # a singular value of trained points below it counts as 0
 
 NOTES = [
     "The loss is |u - v|^2. The proof needs l(u, u) = 0 and outputs linear in h: soft cross-entropy of softmax outputs"
-    " has neither, so the theorem does not speak of its minimisers.",
-    "Theorem 1 says that dim(H) ≥ d - 1 suffices (Section 3.1 opens with more than d dimensions: too many). Below it a"
-    " linear f cannot reach 0, and the least loss is known exactly. But the theorem allows any f, and then fewer"
-    " dimensions do: in three or more, segments between points in general position meet at their ends alone, and in two"
-    " they cross at single points, which lam hits with probability 0. So d - 1 is the threshold for linear f only;"
-    " the networks trained in fewer dimensions are f that are not linear.",
-    "For the same reason Corollary 1, which is stated for every minimiser, holds for those with a linear f. Its"
-    " subspace is an affine one for each class, and its dimension an upper limit: a minimiser may have an A of rank d,"
-    " and then one direction fewer is free.",
+    " has neither, so the theorem says nothing about its minimisers.",
+    "Theorem 1 says that dim(H) ≥ d - 1 suffices (Section 3.1 opens with more than d dimensions: too many). Below"
+    " d - 1, a linear f cannot reach 0, and the smallest loss is known exactly. But the theorem allows any f, and a"
+    " nonlinear f needs fewer dimensions. In three or more dimensions, segments between points in general position meet"
+    " only at their ends. In two dimensions they cross at single points, which lam hits with probability 0. So d - 1 is"
+    " the threshold for linear f only. The networks trained in fewer dimensions are nonlinear.",
+    "For the same reason Corollary 1, stated for every minimiser, holds for those with a linear f. Its subspace is an"
+    " affine one for each class, and its dimension is an upper limit: if a minimiser's A has rank d, one direction"
+    " fewer is free.",
 ]
 
 
