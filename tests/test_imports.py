@@ -152,3 +152,23 @@ def test_heavy_packages_are_imported_where_they_are_used(part: str, path: Path) 
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name
             assert module.split(".")[0] not in HEAVY, f"{path.name}:{node.lineno}: import {module} inside a function"
+
+
+WHOLE_SETTINGS = {"GanConfig", "ClassifierConfig"}
+TAKE_THEM = (
+    "mmgan/config/",
+    *(f"mmgan/{wing}/{file}.py" for wing in ("gan", "supervised") for file in ("run", "build")),
+)
+
+
+@pytest.mark.parametrize(("part", "path"), FILES)
+def test_only_a_run_and_its_building_take_the_whole_settings(part: str, path: Path) -> None:
+    """Everything else gets the group of settings that it needs."""
+    if str(path.relative_to(ROOT.resolve())).startswith(TAKE_THEM):
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            of = node.args
+            for argument in (*of.posonlyargs, *of.args, *of.kwonlyargs):
+                named = {name.id for name in ast.walk(argument) if isinstance(name, ast.Name)}
+                assert not named & WHOLE_SETTINGS, f"{path.name}:{node.lineno}: {node.name}({argument.arg})"

@@ -34,8 +34,7 @@ def main(argv: Sequence[str]) -> None:
 
     import torch
 
-    from mmgan.gan.build import training_images
-    from mmgan.gan.diagnoser import Diagnoser
+    from mmgan.gan.build import make_diagnoser, training_images
     from mmgan.gan.networks import load_both
     from mmgan.gan.own import OwnNetworks
     from mmgan.networks.faults import user_code
@@ -56,7 +55,7 @@ def main(argv: Sequence[str]) -> None:
     if arguments.held_out == "test":
         held_out = read_split(data, "test")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    diagnoser = Diagnoser.of(config, train, held_out, device)
+    diagnoser = make_diagnoser(config, train, held_out, device)
     networks = generator.network.to(device), discriminator.network.to(device)
     with user_code(own.places or str(folder.path), "when it was diagnosed"):
         entry = diagnoser.entry(*networks, step=facts["step"], pick=pick)

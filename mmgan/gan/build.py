@@ -15,7 +15,7 @@ from mmgan.data import Images, draw_balanced, hold_out
 from mmgan.draws import torch_stream
 from mmgan.errors import UserError
 from mmgan.gan.classes import Classes, find_classes, layers_to_mix, require_use
-from mmgan.gan.diagnoser import Diagnoser
+from mmgan.gan.diagnoser import Diagnoser, some_images
 from mmgan.gan.first_call import share_weights, try_discriminator, try_generator
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy
 from mmgan.gan.networks import build_networks
@@ -79,7 +79,9 @@ def build(
         scorer = GanScorer(
             score, real, weights, data.data_root, parts.latent_dim, seed, averaged, accelerator, stop, classes
         )
-    diagnoser = Diagnoser.of(config, images, held_out, accelerator.device) if config.diagnosis.diagnose_every else None
+    diagnoser = (
+        make_diagnoser(config, images, held_out, accelerator.device) if config.diagnosis.diagnose_every else None
+    )
     if diagnoser is not None and own:
         g, d = (frozen_copy(network, accelerator) for network in networks)
         with user_code(own.places, "when the untrained networks were diagnosed, in evaluation mode"):
@@ -96,6 +98,20 @@ def training_images(config: GanConfig, split: Images) -> tuple[Images, Images | 
     share, count, seed = config.diagnosis.holdout, config.examples.max_images, config.run.seed
     rest, held_out = hold_out(split, share, seed) if share else (split, None)
     return rest if count is None else draw_balanced(rest, count, seed), held_out
+
+
+def make_diagnoser(config: GanConfig, train: Images, held_out: Images | None, device: torch.device) -> Diagnoser:
+    """The diagnoser that a run's settings describe."""
+    return Diagnoser(
+        some_images(train, config.run.seed),
+        None if held_out is None else some_images(held_out, config.run.seed),
+        config.examples.conditional,
+        config.mix.mix.items,
+        config.networks.latent_dim,
+        config.training.batch_size,
+        config.run.seed,
+        device,
+    )
 
 
 def same_images(images: Images, accelerator: Accelerator) -> Images:

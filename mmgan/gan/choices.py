@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
-from mmgan.config.gan import GanConfig, GanScoreSettings
+from mmgan.config.gan import GanScoreSettings
 from mmgan.config.shared import DataSettings
 from mmgan.data import Images, check_dataset_name
 from mmgan.data.image_folder import folder_sizes
@@ -19,22 +19,27 @@ CHOSEN_AT_MOST = 64
 """Pixels; larger sizes train for days, so they are for the user to choose."""
 
 
-def choose_settings(config: GanConfig, given: Images | None = None) -> tuple[GanConfig, list[str]]:
-    """The settings with the image size and the extractor chosen where they are left open, and a line about each choice.
+def choose_settings(
+    data: DataSettings, score: GanScoreSettings, *, own: bool, given: Images | None = None
+) -> tuple[DataSettings, GanScoreSettings, list[str]]:
+    """Choose the image size and the extractor where they are left open, and return a line about each choice.
 
-    Of images that are given nothing is chosen: they have their size.
+    Args:
+        data: the settings of the training images.
+        score: the settings of the scores.
+        own: whether a network is the user's. It may exist for other sizes than ours, so no size is chosen.
+        given: images that a Python program hands over. They have their size, so none is chosen.
 
     Raises:
         UserError: for data that does not exist.
     """
-    data, said_of_size = config.data, list[str]()
+    said_of_size = list[str]()
     if given is None:
         check_dataset_name(data.data)
-    own = config.own.generator or config.own.discriminator  # they may exist for other sizes than ours
     if given is None and not own:
         data, said_of_size = choose_image_size(data)
-    score, said_of_scores = choose_extractor(config.score, download=data.download)
-    return replace(config, data=data, score=score), said_of_size + said_of_scores
+    score, said_of_scores = choose_extractor(score, download=data.download)
+    return data, score, said_of_size + said_of_scores
 
 
 def choose_image_size(data: DataSettings) -> tuple[DataSettings, list[str]]:

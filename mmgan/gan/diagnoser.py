@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmgan.config.gan import GanConfig
 from mmgan.data import Images, draw_images, to_float
 from mmgan.draws import global_stream
 from mmgan.gan.diagnosis import (
@@ -61,20 +60,6 @@ class Diagnoser:
     chunk: int
     seed: int
     device: torch.device
-
-    @classmethod
-    def of(cls, config: GanConfig, train: Images, held_out: Images | None, device: torch.device) -> "Diagnoser":
-        """The one that a run's settings describe."""
-        return cls(
-            _at_most(train, config.run.seed),
-            None if held_out is None else _at_most(held_out, config.run.seed),
-            config.examples.conditional,
-            config.mix.mix.items,
-            config.networks.latent_dim,
-            config.training.batch_size,
-            config.run.seed,
-            device,
-        )
 
     def entry(
         self,
@@ -142,7 +127,8 @@ class Diagnoser:
             return torch.cat([generator(*batch) for batch in batches]), *like[1:]
 
 
-def _at_most(images: Images, seed: int) -> Images:
+def some_images(images: Images, seed: int) -> Images:
+    """At most as many images, drawn by the seed, as a diagnosis takes."""
     count = max(2, min(IMAGES, VALUES // images.pixels[0].numel()))
     return images if len(images) <= count else draw_images(images, count, seed)
 

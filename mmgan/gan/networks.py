@@ -7,6 +7,7 @@ from typing import Any, Literal
 from torch import nn
 
 from mmgan.config.gan import GanConfig, GanNetworkSettings
+from mmgan.config.parse import flat
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
@@ -134,6 +135,15 @@ def _load(
             return own.build(offered_to(**shape, latent_dim=config.networks.latent_dim, classes=count))
         return build_networks(config.networks, **shape, seed=0, classes=count)[role == "discriminator"]
 
-    trained = load_trained(folder, which, role, build, config, ema=ema, allow_changed=allow_changed)
+    trained = load_trained(
+        folder,
+        which,
+        role,
+        build,
+        settings=flat(config),
+        device=config.device,
+        ema=ema,
+        allow_changed=allow_changed,
+    )
     code = {} if own is None else own.code(role)
     return replace(trained, notes=code_changes(trained.facts, code))

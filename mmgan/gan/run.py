@@ -62,7 +62,9 @@ def run_gan(
         TrainingFailed: if a loss or gradient is not finite.
         Stopped: after a step, when asked to; a checkpoint is kept.
     """
-    config, said = choose_settings(config, given)
+    named = bool(config.own.generator or config.own.discriminator)
+    data, score, said = choose_settings(config.data, config.score, own=named, given=given)
+    config = replace(config, data=data, score=score)
     own = find_own(config.own) if own is None else own
     if own:
         # Code that was written for NCHW may call `view` on what NHWC cannot give; its author decides on the layout.

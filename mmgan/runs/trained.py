@@ -1,6 +1,6 @@
 """The trained networks of a run, to use and not to train further."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,7 +9,8 @@ from torch import nn
 
 from mmgan.config.classifier import ClassifierConfig
 from mmgan.config.gan import GanConfig
-from mmgan.config.parse import flat, parse_config
+from mmgan.config.parse import parse_config
+from mmgan.config.shared import DeviceSettings
 from mmgan.errors import UserError
 from mmgan.process.accelerator import memory_format
 from mmgan.runs.checkpoints import find_checkpoint
@@ -58,8 +59,9 @@ def load_trained(
     which: str,
     stem: str,
     build: Callable[[dict[str, Any]], nn.Module],
-    config: GanConfig | ClassifierConfig,
     *,
+    settings: Mapping[str, Any],
+    device: DeviceSettings,
     ema: float,
     allow_changed: bool = False,
 ) -> TrainedNetwork:
@@ -70,7 +72,8 @@ def load_trained(
         which: "last", "best", or a checkpoint's name such as "step-00001000".
         stem: of the network's file.
         build: makes the network from the facts of the checkpoint. Its weights are replaced.
-        config: of the run.
+        settings: of the run, as `flat` gives them.
+        device: the run's; gives the layout of the weights.
         ema: the decay of the run's average; not 0: the average's weights are loaded.
         allow_changed: accept a config.yaml that differs from the settings of the checkpoint.
 
@@ -80,10 +83,10 @@ def load_trained(
     """
     path = find_checkpoint(folder.checkpoints, which)
     facts = read_facts(path)
-    edits = list_edits(facts, flat(config))
+    edits = list_edits(facts, settings)
     if not allow_changed:
         refuse_edits(path, edits)
-    network = build(facts).to(memory_format=memory_format(config.device))
+    network = build(facts).to(memory_format=memory_format(device))
     average = make_average(network, ema)
     if average is None:
         load_network(path, stem, network)

@@ -8,6 +8,7 @@ from torch import nn
 
 from mmgan.classifiers import build_classifier
 from mmgan.config.classifier import ClassifierConfig, ClassifierNetworkSettings
+from mmgan.config.parse import flat
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
 from mmgan.runs.folder import RunFolder
@@ -66,5 +67,12 @@ def load_classifier(folder: RunFolder, which: str, classes: int, *, allow_change
         return build_network(config.network, **shape, seed=0)
 
     return load_trained(
-        folder, which, "classifier", build, config, ema=config.training.ema, allow_changed=allow_changed
+        folder,
+        which,
+        "classifier",
+        build,
+        settings=flat(config),
+        device=config.device,
+        ema=config.training.ema,
+        allow_changed=allow_changed,
     )
