@@ -32,6 +32,7 @@ COMMANDS = {
     "reproduce": Command("mmgan.commands.reproduce", "the paper's tables and figures, each at one command"),
     "sweep": Command("mmgan.commands.sweep", "runs over settings and seeds; means and paired differences by arm"),
     "report": Command("mmgan.commands.report", "write a run's report.html; compare several runs in a table"),
+    "completion": Command("mmgan.completion", "a script by which bash or zsh completes commands and flags"),
 }
 
 

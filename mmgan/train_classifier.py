@@ -6,13 +6,18 @@ accelerate launch mmgan/train_classifier.py --config configs/classifier/cifar10-
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mmgan.config.classifier import ClassifierConfig
-from mmgan.config.parse import parse_config
+from mmgan.config.parse import parse_config, parser_of
 from mmgan.process.output import steady_output
 from mmgan.process.program import program
 from mmgan.process.stopping import StopRequests
 
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+PROG = "mmgan train-classifier"
 DESCRIPTION = (
     "Train a classifier with Manifold Mixup (arXiv 1806.05236) or another regulariser. Without --config: the embedded"
     f" default, {ClassifierConfig.DEFAULT}, scikit-learn's digits in under a minute on two cores. The paper's setting"
@@ -21,11 +26,16 @@ DESCRIPTION = (
 )
 
 
+def parser() -> "ArgumentParser":
+    """The command's parser."""
+    return parser_of(ClassifierConfig, PROG, DESCRIPTION)
+
+
 @program
 def main(argv: Sequence[str]) -> None:
     """Run the trainer."""
-    prog, default = "mmgan train-classifier", ClassifierConfig.DEFAULT
-    config, source = parse_config(ClassifierConfig, argv, prog=prog, description=DESCRIPTION, default_config=default)
+    default = ClassifierConfig.DEFAULT
+    config, source = parse_config(ClassifierConfig, argv, prog=PROG, description=DESCRIPTION, default_config=default)
     with StopRequests(config.run.stop_deadline) as stop, steady_output(stop.lose_reader):
         from mmgan.supervised.run import run_classifier  # here, so that --help and bad flags do not wait for torch
 

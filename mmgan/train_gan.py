@@ -11,15 +11,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mmgan.config.gan import GanConfig
-from mmgan.config.parse import parse_config
+from mmgan.config.parse import parse_config, parser_of
 from mmgan.config.presets import fitting_preset
 from mmgan.process.output import steady_output
 from mmgan.process.program import program
 from mmgan.process.stopping import StopRequests
 
 if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
     from mmgan.python.train import TrainedGan
 
+PROG = "mmgan train-gan"
 DESCRIPTION = (
     "Train a GAN whose discriminator is regularised by Manifold Mixup (arXiv 1806.05236, Appendix E). Without --config:"
     f" the preset that fits --data; bare, {GanConfig.DEFAULT}, scikit-learn's digits in two minutes on two cores. The"
@@ -29,11 +32,16 @@ DESCRIPTION = (
 )
 
 
+def parser() -> "ArgumentParser":
+    """The command's parser."""
+    return parser_of(GanConfig, PROG, DESCRIPTION)
+
+
 @program
 def main(argv: Sequence[str]) -> None:
     """Run the trainer."""
     config, source = parse_config(
-        GanConfig, argv, prog="mmgan train-gan", description=DESCRIPTION, default_config=fitting_preset(argv)
+        GanConfig, argv, prog=PROG, description=DESCRIPTION, default_config=fitting_preset(argv)
     )
     config.own.refuse_settings_of_ours(argv)
     with StopRequests(config.run.stop_deadline) as stop, steady_output(stop.lose_reader):

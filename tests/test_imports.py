@@ -36,7 +36,7 @@ LINE = [
     "commands",
     "python",
     "train_classifier train_gan",
-    "__main__ __init__",
+    "__main__ completion __init__",
 ]
 """The parts of mmgan/ in their order. Parts on one line may import one another (Python itself refuses a circle)."""
 

@@ -1,8 +1,11 @@
 """The argument parser of the small commands."""
 
 import argparse
-from typing import TYPE_CHECKING, NoReturn
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from mmgan.config.absent import instead_of
 from mmgan.errors import UserError
 
 if TYPE_CHECKING:
@@ -13,7 +16,22 @@ class Parser(argparse.ArgumentParser):
     """Tells a bad line as the rest of mmgan does: one line, exit code 2."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; {self.prog} --help shows the usage")
+        usage = f"{self.prog} --help shows the usage"
+        unknown = re.search(r"unrecognized arguments:.*?(--[\w-]+)", message)
+        if unknown:
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            raise UserError(f"unknown flag {unknown[1]}: {instead_of(unknown[1], flags, usage)}")
+        raise UserError(f"{message}; {usage}")
+
+
+class Shown(list[Any]):
+    """A flag's default values, which its help shows as they are typed."""
+
+    def __init__(self, words: str, kind: Callable[[str], Any] = str) -> None:
+        super().__init__(map(kind, words.split()))
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self))
 
 
 def add_own_network(parser: Parser, role: str) -> None:

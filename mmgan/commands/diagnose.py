@@ -15,9 +15,8 @@ DESCRIPTION = (
 )
 
 
-@program
-def main(argv: Sequence[str]) -> None:
-    """Run the command."""
+def parser() -> Parser:
+    """The command's parser."""
     parser = Parser(prog="mmgan diagnose", description=DESCRIPTION)
     parser.add_argument("run", help="run folder of a GAN")
     parser.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's name (default: last)")
@@ -30,7 +29,13 @@ def main(argv: Sequence[str]) -> None:
     for role in ("generator", "discriminator"):
         add_own_network(parser, role)
     parser.add_argument("--data-root", help="folder that holds the data sets; unset: the run's")
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
+    arguments = parser().parse_args(argv)
 
     import torch
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmgan.commands.arguments import Parser
+from mmgan.commands.arguments import Parser, Shown
 from mmgan.config.classifier import ClassifierConfig
-from mmgan.config.fields import check_range
+from mmgan.config.fields import Levels, check_range
 from mmgan.errors import UserError
 from mmgan.process.program import program
 
@@ -27,7 +27,8 @@ DESCRIPTION = (
 MEASURES = ("knn", "deformations", "attacks", "spectra")  # those of mmgan.analysis.evaluation, which would import torch
 
 
-def _parser() -> Parser:
+def parser() -> Parser:
+    """The command's parser."""
     parser = Parser(
         prog="mmgan evaluate", description=DESCRIPTION, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -37,14 +38,18 @@ def _parser() -> Parser:
         "--measures",
         nargs="+",
         choices=MEASURES,
-        default=list(MEASURES),
+        default=Shown(" ".join(MEASURES)),
         help="what to measure besides error, NLL and calibration",
     )
     parser.add_argument("--json", action="store_true", help="print evaluation.json instead of the table")
     parser.add_argument("--data-root", help="folder that holds the data sets; unset: the run's")
     parser.add_argument("--limit", type=int, default=0, help="test images, drawn by the seed; 0: all")
     parser.add_argument(
-        "--epsilon", type=float, nargs="+", default=[8 / 255], help="radii of FGSM and PGD, in pixel units of [0, 1]"
+        "--epsilon",
+        type=Levels,
+        nargs="+",
+        default=Shown("8/255", Levels),
+        help="radii of FGSM and PGD, in pixel units of [0, 1]",
     )
     parser.add_argument("--attack-examples", type=int, default=500, help="test images for the attacks of many steps")
     parser.add_argument("--interpolation", choices=["bilinear", "nearest"], default="bilinear", help="of deformations")
@@ -75,7 +80,7 @@ def _check(arguments: argparse.Namespace) -> None:
 @program
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     _check(arguments)
 
     import torch
@@ -123,7 +128,7 @@ def main(argv: Sequence[str]) -> None:
         knn_layer=arguments.knn_layer,
         k=arguments.k,
         bins=arguments.bins,
-        epsilons=tuple(arguments.epsilon),
+        epsilons=tuple(map(float, arguments.epsilon)),
         attack_examples=arguments.attack_examples,
         interpolation=arguments.interpolation,
         spectrum_examples=arguments.spectrum_examples,

@@ -12,9 +12,8 @@ DESCRIPTION = (
 )
 
 
-@program
-def main(argv: Sequence[str]) -> None:
-    """Run the command."""
+def parser() -> Parser:
+    """The command's parser."""
     parser = Parser(prog="mmgan export", description=DESCRIPTION)
     parser.add_argument("run", help="run folder of a GAN")
     parser.add_argument("--out", required=True, metavar="DIR", help="the new folder")
@@ -26,7 +25,13 @@ def main(argv: Sequence[str]) -> None:
         "--push", metavar="OWNER/NAME", help="also upload the folder to this repository of the Hugging Face hub"
     )
     add_own_network(parser, "generator")
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
+    arguments = parser().parse_args(argv)
 
     from mmgan.gan.export import export_generator
     from mmgan.gan.hub import check_push, push

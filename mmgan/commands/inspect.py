@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@program
-def main(argv: Sequence[str]) -> None:
-    """Run the command."""
+def parser() -> Parser:
+    """The command's parser."""
     parser = Parser(
         prog="mmgan inspect",
         description="List the modules of a network in the order in which they run: which are cuts, where rows can be"
@@ -32,7 +31,13 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--batch", type=int, default=8, help="rows to try it with (default: 8)")
     parser.add_argument("--all", action="store_true", help="show the modules that are no cuts too, and why")
     parser.add_argument("--eval", action="store_true", help="look at it in evaluation mode")
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
+    arguments = parser().parse_args(argv)
     if arguments.batch < 2:
         raise UserError(f"--batch {arguments.batch} is out of range: rows are compared, so it must be at least 2")
 

@@ -13,12 +13,17 @@ DESCRIPTION = (
 )
 
 
+def parser() -> Parser:
+    """The command's parser."""
+    parser = Parser(prog="mmgan report", description=DESCRIPTION)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, as in runs/digits-1+2+pixel-seed0")
+    return parser
+
+
 @program
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
-    parser = Parser(prog="mmgan report", description=DESCRIPTION)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, as in runs/digits-1+2+pixel-seed0")
-    folders = [RunFolder(run) for run in dict.fromkeys(map(Path, parser.parse_args(argv).runs))]
+    folders = [RunFolder(run) for run in dict.fromkeys(map(Path, parser().parse_args(argv).runs))]
     from mmgan.report import compare, write_report  # here, so that --help does not wait for matplotlib
 
     for folder in folders:

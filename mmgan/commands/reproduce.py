@@ -18,7 +18,8 @@ again, so an experiment that was stopped continues.
 """
 
 
-def _parser() -> Parser:
+def parser() -> Parser:
+    """The command's parser."""
     width = max(map(len, EXPERIMENTS))
     listed = "\n".join(
         f"  {name:{width}}  {e.reproduces}; at cpu scale: {e.at_cpu_scale}" for name, e in EXPERIMENTS.items()
@@ -50,7 +51,7 @@ def _parser() -> Parser:
 @program
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     unknown = [name for name in arguments.names if name not in (*EXPERIMENTS, "all")]
     if unknown:
         hint = did_you_mean(unknown[0], [*EXPERIMENTS, "all"])

@@ -9,9 +9,8 @@ from mmgan.errors import UserError
 from mmgan.process.program import program
 
 
-@program
-def main(argv: Sequence[str]) -> None:
-    """Run the command."""
+def parser() -> Parser:
+    """The command's parser."""
     parser = Parser(prog="mmgan sample", description="Write images from a run's generator.")
     parser.add_argument("run", help="run folder")
     parser.add_argument("--count", type=int, help="number of images (default: 64, or a grid with a class a row)")
@@ -37,7 +36,13 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--allow-changed", action="store_true", help="accept a config.yaml other than that of the checkpoint"
     )
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
+    arguments = parser().parse_args(argv)
     check_range(arguments, "count", least=1)
     check_range(arguments, "truncation", above=0)
     check_range(arguments, "interpolate", least=2)
@@ -105,9 +110,11 @@ def main(argv: Sequence[str]) -> None:
         return
     with storing(out):
         out.mkdir(parents=True, exist_ok=True)
-        for first in tqdm(range(0, count, 100), unit="hundred", leave=False):
-            for i, image in enumerate(source(first, min(100, count - first)), first):
-                to_pil_image(image).save(out / f"{i:06d}.png")
+        with tqdm(total=count, unit="image", leave=False) as bar:
+            for first in range(0, count, 100):
+                for i, image in enumerate(source(first, min(100, count - first)), first):
+                    to_pil_image(image).save(out / f"{i:06d}.png")
+                    bar.update()
     print(f"{count} images in {out}")
 
 

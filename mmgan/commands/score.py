@@ -34,7 +34,7 @@ MEASURES = {
 @program
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     target = Path(arguments.target)
     is_run = (target / "config.yaml").is_file()
     if not is_run and arguments.real is None:
@@ -53,7 +53,8 @@ def main(argv: Sequence[str]) -> None:
         print(arguments.json)
 
 
-def _parser() -> Parser:
+def parser() -> Parser:
+    """The command's parser."""
     parser = Parser(
         prog="mmgan score",
         description="Scores of a run's generator, or of any images against any others. A run is scored with its own"

@@ -9,9 +9,8 @@ from mmgan.errors import UserError
 from mmgan.process.program import program
 
 
-@program
-def main(argv: Sequence[str]) -> None:
-    """Run the command."""
+def parser() -> Parser:
+    """The command's parser."""
     parser = Parser(
         prog="mmgan scores",
         description="Compare scores of generated images. Scores that differ in extractor, weights, real images,"
@@ -24,7 +23,13 @@ def main(argv: Sequence[str]) -> None:
         metavar="FILE-or-RUN",
         help="a file of `mmgan score --json`, or a run folder",
     )
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+@program
+def main(argv: Sequence[str]) -> None:
+    """Run the command."""
+    arguments = parser().parse_args(argv)
     places = list(dict.fromkeys(arguments.scores))
     if len(places) < 2:
         raise UserError("give two or more different files or runs to compare")

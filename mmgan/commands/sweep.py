@@ -15,7 +15,8 @@ DESCRIPTION = (
 )
 
 
-def _parser() -> Parser:
+def parser() -> Parser:
+    """The command's parser."""
     parser = Parser(prog="mmgan sweep", description=DESCRIPTION)
     parser.add_argument("file", metavar="FILE.yaml", help="the sweep, as in configs/sweep/digits-gan.yaml")
     parser.add_argument("--jobs", type=int, help="runs at a time (default: 1, or as many as --gpus names)")
@@ -37,7 +38,7 @@ def _parser() -> Parser:
 @program
 def main(argv: Sequence[str]) -> None:
     """Run the command. Exit code 1 if runs failed, 130 or 143 if a signal stopped it; else as for all programs."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
 
     from mmgan.sweeps.local import LocalRuns
     from mmgan.sweeps.read import read_sweep

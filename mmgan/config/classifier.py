@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mmgan.config.fields import Names, SettingsGroup, setting
+from mmgan.config.fields import Levels, Names, SettingsGroup, setting
 from mmgan.config.shared import DataSettings, DeviceSettings, RunSettings
 from mmgan.errors import UserError
 
@@ -145,8 +145,8 @@ class AdversarialSettings(SettingsGroup):
     """Adversarial training (Table 7)"""
 
     adversarial: Literal["none", "pgd"] = setting("none", "train on images that PGD has changed within epsilon")
-    pgd_epsilon: float = setting(8 / 255, "largest change of a pixel, in units of [0, 1]", least=0)
-    pgd_step: float = setting(2 / 255, "change of a pixel in one step of PGD, in units of [0, 1]", least=0)
+    pgd_epsilon: Levels = setting(Levels(8 / 255), "largest change of a pixel, in units of [0, 1]", least=0)
+    pgd_step: Levels = setting(Levels(2 / 255), "change of a pixel in one step of PGD, in units of [0, 1]", least=0)
     pgd_steps: int = setting(7, "steps of PGD", least=1)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
+from fractions import Fraction
 from typing import Any
 
 from mmgan.errors import UserError
@@ -24,6 +25,22 @@ class Names(str):
     @property
     def items(self) -> tuple[str, ...]:
         return tuple(self.split(","))
+
+
+class Levels(float):
+    """A share of the range of pixels: `--epsilon 8/255`, which a help text shows as it is typed. 0.03 does as well."""
+
+    def __new__(cls, value: str | float) -> "Levels":
+        try:
+            return super().__new__(cls, Fraction(value) if isinstance(value, str) and "/" in value else value)
+        except (ValueError, ZeroDivisionError):
+            raise ValueError(f"Given value: {value}") from None  # as jsonargparse ends its messages
+
+    def __str__(self) -> str:
+        levels = round(self * 255)
+        return f"{levels}/255" if levels / 255 == self else float.__repr__(self)
+
+    __repr__ = __str__
 
 
 class JsonObject(str):

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from difflib import SequenceMatcher
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from jsonargparse import ActionYesNo, ArgumentParser
 from jsonargparse.typing import register_type
 
-from mmgan.config.fields import JsonObject, Names
+from mmgan.config.absent import instead_of
+from mmgan.config.fields import JsonObject, Levels, Names
 from mmgan.config.files import read_yaml
 from mmgan.errors import UserError, did_you_mean
 
@@ -29,6 +31,7 @@ RENAMED = {"mix_label": "mix_target"}
 """Settings of earlier states by what they are called now."""
 
 register_type(Names, serializer=str, deserializer=Names.parse)
+register_type(Levels, serializer=str, deserializer=Levels)
 register_type(JsonObject, serializer=str, deserializer=JsonObject.parse)
 
 
@@ -37,7 +40,12 @@ def flat(config: Any) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for group in fields(config):
         merged |= asdict(getattr(config, group.name))
-    return {name: str(value) if isinstance(value, str) else value for name, value in merged.items()}
+    return {name: _plain_value(value) for name, value in merged.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    """Without the class that a setting was read by, which YAML cannot write."""
+    return next((kind(value) for kind in (str, float) if isinstance(value, kind)), value)
 
 
 def unflat(cls: type[Config], values: dict[str, Any]) -> Config:
@@ -69,7 +77,7 @@ def parse_config(
     Raises:
         UserError: one line that names an unknown flag or key and the nearest right one, or a bad value.
     """
-    parser = _parser(cls, prog, description)
+    parser = parser_of(cls, prog, description)
     known = {name for group in get_type_hints(cls).values() for name in (f.name for f in fields(group))}
     argv, chosen = _split_config(argv)
     _refuse_unknown_flags(argv, known)
@@ -98,7 +106,7 @@ def find_config(name: str) -> Path:
     """A configuration file, or the packaged one of that name: `configs/gan/cifar10.yaml` works in any folder.
 
     Raises:
-        UserError: if there is none; the packaged ones are listed.
+        UserError: if there is none; the three nearest packaged ones are listed.
     """
     if Path(name).is_file():
         return Path(name)
@@ -106,11 +114,19 @@ def find_config(name: str) -> Path:
     inside = packaged / name.removeprefix("configs/")
     if inside.is_file():
         return inside
-    listed = ", ".join(sorted(f"configs/{p.relative_to(packaged)}" for p in packaged.rglob("*.yaml")))
-    raise UserError(f"the config file {name} does not exist; those that come with mmgan are {listed}")
+    listed = sorted(f"configs/{path.relative_to(packaged)}" for path in packaged.rglob("*.yaml"))
+    near = sorted(listed, key=lambda path: _likeness(name, path), reverse=True)[:3]
+    raise UserError(f"the config file {name} does not exist; the nearest that come with mmgan are {', '.join(near)}")
 
 
-def _parser(cls: type[Any], prog: str, description: str) -> ArgumentParser:
+def _likeness(name: str, path: str) -> float:
+    """How much alike two paths are, and their files' names without the folders once more."""
+    pairs = (name, path), (Path(name).stem, Path(path).stem)
+    return sum(SequenceMatcher(None, *pair).ratio() for pair in pairs)
+
+
+def parser_of(cls: type[Any], prog: str, description: str) -> ArgumentParser:
+    """The parser of a program: a flag for each setting of a configuration, in groups, and --config."""
     parser = ArgumentParser(prog=prog, description=description, exit_on_error=False)
     parser.add_argument("--config", action="config", help="YAML file of settings; flags override it")
     for settings in get_type_hints(cls).values():
@@ -168,7 +184,7 @@ def _refuse_unknown_flags(argv: Sequence[str], known: set[str]) -> None:
             raise UserError(f"unknown flag --{name}: it is --{RENAMED[plain].replace('_', '-')} now")
         if plain not in ("help", "print_config"):
             flags = ["--" + n.replace("_", "-") for n in known]
-            raise UserError(f"unknown flag --{name}: {did_you_mean(f'--{name}', flags, HELP)}")
+            raise UserError(f"unknown flag --{name}: {instead_of(f'--{name}', flags, HELP)}")
 
 
 def _refuse_unknown_keys(path: Path, known: set[str]) -> None:
@@ -206,5 +222,6 @@ def _wanted(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, get_args(hint)))}"
     kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
+    kinds[Levels] = "a number or a fraction, as in 8/255"
     kinds[JsonObject] = "a JSON object, as in '{\"width\": 64}'"
     return kinds.get(hint) or " or ".join(_wanted(part) for part in get_args(hint))

@@ -5,7 +5,7 @@ from dataclasses import fields
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from mmgan.config.fields import Names
+from mmgan.config.fields import Levels, Names
 
 
 def type_fault(cls: type[Any], values: Mapping[Any, Any]) -> str | None:
@@ -35,7 +35,7 @@ def _has_type(value: Any, hint: Any) -> bool:
     if hint is Names:
         items = value if isinstance(value, list) else [value]
         return all(isinstance(item, str | int) and not isinstance(item, bool) for item in items)
-    if hint is float:
+    if hint in (float, Levels):
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint in (int, str, bool):
         return type(value) is hint

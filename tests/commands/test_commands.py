@@ -56,6 +56,9 @@ REFUSED = {
     "not a number": (["sample", "{images}", "--count", "x"], "--count"),
     "report of no run": (["report", "{images}"], "config.yaml"),
     "evaluate no run": (["evaluate", "{images}"], "config.yaml"),
+    "flag of other programs": (["sample", "{images}", "--device", "cuda"], "`accelerate launch` chooses devices"),
+    "misspelt flag": (["sample", "{images}", "--truncate", "1"], "did you mean --truncation?"),
+    "no fraction": (["evaluate", "{images}", "--epsilon", "8/0"], "--epsilon"),
     "negative epsilon": (["evaluate", "{images}", "--epsilon", "-0.1"], "--epsilon -0.1"),
 }
 

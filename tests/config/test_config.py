@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmgan.config.fields import Names
+from mmgan.config.classifier import ClassifierConfig
+from mmgan.config.fields import Levels, Names
 from mmgan.config.gan import GanConfig
 from mmgan.config.parse import flat, parse_config, unflat
 from mmgan.config.presets import fitting_preset, preset_line
@@ -151,3 +152,12 @@ def test_mix_classes_needs_classes() -> None:
     assert parse("--conditional", "--mix-classes", "embed").examples.mix_classes == "embed"
     with pytest.raises(UserError, match="--mix-classes within needs --conditional"):
         parse("--mix-classes", "within")
+
+
+def test_shares_of_the_pixels_range_are_shown_as_they_are_typed() -> None:
+    assert (str(Levels("8/255")), Levels("8/255")) == ("8/255", 8 / 255)
+    assert (str(Levels("0.03")), Levels(0.03), str(Levels(1))) == ("0.03", 0.03, "255/255")
+    argv = ["--pgd-epsilon", "4/255"]
+    config, _ = parse_config(ClassifierConfig, argv, prog="x", description="x", default_config=ClassifierConfig.DEFAULT)
+    value = flat(config)["pgd_epsilon"]
+    assert (value, type(value)) == (4 / 255, float)  # config.yaml and facts hold plain numbers

@@ -17,6 +17,7 @@ CASES = {
     "uniform alpha over 1": (["--mix", "1", "--alpha", "1.5"], "0 < alpha <= 1"),
     "no such pair": (["--mix", "1", "--pairs", "real-real"], "real-real"),
     "misspelt flag": (["--alhpa", "1"], "unknown flag --alhpa: did you mean --alpha?"),
+    "flag of other programs": (["--device", "cuda"], "`accelerate launch` chooses devices"),
     "bad choice": (["--loss", "hing"], "it must be one of jsgan"),
     "not a number": (["--steps", "many"], "--steps many is not valid: it must be a whole number"),
     "lazy nothing": (["--penalty-every", "16", "--lecam", "1"], "--penalty-every 16 has no penalty: add --r1"),
@@ -43,7 +44,10 @@ CASES = {
     "holdout of everything": (["--holdout", "1"], "--holdout 1.0 is out of range: it must be below 1"),
     "holdout that leaves nothing": (["--holdout", "0.9999"], "sets 1437 aside and leaves 0"),
     "holdout of nothing": (["--holdout", "0.0001"], "sets 0 aside and leaves 1437"),
-    "config not there": (["--config", "gan/none.yaml"], "configs/gan/digits.yaml"),
+    "config not there": (["--config", "gan/cifar.yaml"], "that come with mmgan are configs/gan/cifar10.yaml, "),
+        ["--config", "gan/cifar.yaml"],
+        "the nearest that come with mmgan are configs/gan/cifar10.yaml,",
+    ),
 }
 
 

@@ -226,7 +226,10 @@ def test_a_run_does_not_decide_whose_code_runs(place: Path, capsys: pytest.Captu
 def test_sampled_by_naming_the_file_again(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(*OWN, "--generator-args", '{"width": 6}') == 0
     assert sample.main(["run", "--generator", "mine.py:G", "--out", "a", "--count", "2"]) == 0
-    assert "note:" not in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "note:" not in said.out
+    assert "0/2 [" in said.err  # the bar counts images
+    assert "image/s" in said.err
     (place / "mine.py").write_text(MINE.replace(".tanh()", ".sin()"))
     assert sample.main(["run", "--generator", "mine.py:G", "--out", "b", "--count", "2"]) == 0
     assert "note: since the run the generator's mine.py was " in capsys.readouterr().out

@@ -31,6 +31,8 @@ SCRIPT = Path(__file__).parents[2] / "mmgan" / "train_classifier.py"
         (["--mix", "1", "--adamix-hidden"], "--adamix-hidden needs --lam adamix"),
         (["--mix", "pixel", "--lam", "adamix", "--batch-size", "1"], "choose --batch-size 2 or more a process"),
         (["--pgd-epsilon", "-0.1"], "--pgd-epsilon -0.1 is out of range"),
+        (["--pgd-step", "2/0"], "--pgd-step 2/0 is not valid: it must be a number or a fraction, as in 8/255"),
+        (["--steps", "9"], "unknown flag --steps: --steps is the length of a GAN run"),
         (["--width", "4"], "width is not a setting of mlp"),
         (["--widths", "16,x"], "--widths 16,x is not valid"),
         (["--milestones", "0"], "--milestones 0 is not valid"),
