@@ -45,9 +45,6 @@ CASES = {
     "holdout that leaves nothing": (["--holdout", "0.9999"], "sets 1437 aside and leaves 0"),
     "holdout of nothing": (["--holdout", "0.0001"], "sets 0 aside and leaves 1437"),
     "config not there": (["--config", "gan/cifar.yaml"], "that come with mmgan are configs/gan/cifar10.yaml, "),
-        ["--config", "gan/cifar.yaml"],
-        "the nearest that come with mmgan are configs/gan/cifar10.yaml,",
-    ),
 }
 
 
