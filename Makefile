@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PREPARE := ../shared/data/prepare
 export MMGAN_DATA ?= $(if $(wildcard $(PREPARE)),$(CURDIR)/.test-data,)
 
-.PHONY: demo test test-fast lint soak bench docs clean help
+.PHONY: demo test test-fast lint soak bench tables clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -50,8 +50,9 @@ lint: $(VENV)/.installed-dev
 bench: $(VENV)/.installed  ## measure speed and memory against their targets (about a quarter of an hour)
 	$(BIN)/python benchmarks/run.py
 
-docs: $(VENV)/.installed  ## rewrite the tables of docs/reproduction.md from results/
-	$(BIN)/python -m mmgan.experiments.framework.documents docs/reproduction.md results
+tables: $(VENV)/.installed  ## rewrite the tables and the figure of docs/reproduction from results/
+	$(BIN)/python -m mmgan.experiments.framework.documents docs/reproduction/*.md results
+	$(BIN)/python docs/scripts/forest.py
 
 data:
 	@if [ -x $(PREPARE) ] && [ "$(MMGAN_DATA)" = "$(CURDIR)/.test-data" ]; then $(PREPARE) $(MMGAN_DATA); fi

@@ -11,17 +11,20 @@ from mmgan.experiments.framework.documents import fill, read_results
 pytestmark = pytest.mark.slow(2)
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
+DOCUMENTS = {
+    path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "reproduction").glob("*.md"))
+}
 RESULTS = read_results(ROOT / "results")
 
 
-def test_the_tables_are_made_from_the_results() -> None:
-    assert fill(DOCUMENT, RESULTS, "../results") == DOCUMENT, "make docs"
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_tables_are_made_from_the_results(name: str) -> None:
+    assert fill(DOCUMENTS[name], RESULTS, "../../results") == DOCUMENTS[name], "make tables"
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_has_its_place(name: str) -> None:
-    assert f"<!-- result: {name} -->" in DOCUMENT
+    assert sum(f"<!-- result: {name} -->" in document for document in DOCUMENTS.values()) == 1
 
 
 @pytest.mark.parametrize("name", RESULTS)

@@ -1,6 +1,6 @@
 """The paper's numbers next to ours, as Markdown, and documents with tables made from results.json.
 
-python -m mmgan.experiments.framework.documents docs/reproduction.md results
+python -m mmgan.experiments.framework.documents docs/reproduction/*.md results
 """
 
 import os
@@ -103,7 +103,8 @@ def _duration(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    document, folder = map(Path, sys.argv[1:])
+    *documents, folder = map(Path, sys.argv[1:])
     results = read_results(folder)
-    link = os.path.relpath(folder, document.parent)
-    write_atomically(document, fill(document.read_text(encoding="utf-8"), results, link))
+    for document in documents:
+        link = os.path.relpath(folder, document.parent)
+        write_atomically(document, fill(document.read_text(encoding="utf-8"), results, link))

@@ -1,7 +1,7 @@
 """Appendix E and Figure 8: Inception score and FID by alpha, for each set of layers, against the baseline.
 
 The settings at cpu scale are the best for the baseline: of the learning rates 1e-3, 2e-3 and 4e-3, on three
-seeds that are not used here, 2e-3 gave the lowest FID without mixing (docs/reproduction.md). Fashion-MNIST has 16
+seeds that are not used here, 2e-3 gave the lowest FID without mixing (docs/reproduction/gan.md). Fashion-MNIST has 16
 seeds: enough for an effect as large as the paper's, by the deviation of the first five. Digits would need 73.
 """
 
