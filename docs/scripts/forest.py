@@ -2,8 +2,8 @@
 
 python docs/scripts/forest.py        # writes docs/images/forest.svg
 
-An effect is a paired difference between two arms, in units of its own standard deviation over seeds, so that percentages,
-nats and scores share one axis. The side that the paper claims is drawn to the left.
+An effect is a paired difference between two arms, in units of its own standard deviation over seeds, so that
+percentages, nats and scores share one axis. The side that the paper claims is drawn to the left.
 """
 
 import hashlib
