@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmgan.draws import torch_stream
+from mmgan.networks import rescaling
 from mmgan.networks.rescaling import DoublingConv, HalvingConv
 
 
@@ -22,6 +23,13 @@ def double_before(conv: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 CASES = [(HalvingConv, halve_after), (DoublingConv, double_before)]
+
+
+@pytest.fixture(params=[True, False], ids=["pixels", "kernel"])
+def of_pixels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether means and sums are taken of pixels, as on a CPU, or of the kernel, as elsewhere."""
+    monkeypatch.setattr(rescaling, "multiply_adds_bound", lambda x: request.param)
+    return bool(request.param)
 
 
 def case(kind: type[nn.Conv2d], kernel_size: int) -> tuple[nn.Conv2d, Tensor]:
@@ -43,6 +51,7 @@ def test_values_and_gradients_are_those_of_the_two_steps(
     by_hand: Callable[[nn.Conv2d, Tensor], Tensor],
     kernel_size: int,
     layout: torch.memory_format,
+    of_pixels: bool,
 ) -> None:
     conv, x = case(kind, kernel_size)
     conv = conv.to(memory_format=layout)
@@ -53,14 +62,15 @@ def test_values_and_gradients_are_those_of_the_two_steps(
 
 
 @pytest.mark.parametrize(("kind", "by_hand"), CASES)
-@pytest.mark.parametrize(("kernel_size", "share"), [(1, 1 / 4), (3, 4 / 9)])
+@pytest.mark.parametrize("kernel_size", [1, 3])
 def test_they_take_fewer_multiply_adds(
     kind: type[nn.Conv2d],
     by_hand: Callable[[nn.Conv2d, Tensor], Tensor],
     kernel_size: int,
-    share: float,
+    of_pixels: bool,
 ) -> None:
     conv, x = case(kind, kernel_size)
+    share = 4 / 9 if kernel_size == 3 and not of_pixels else 1 / 4
 
     def count(forward: Callable[[Tensor], Tensor]) -> int:
         with FlopCounterMode(display=False) as counter:
@@ -68,3 +78,9 @@ def test_they_take_fewer_multiply_adds(
         return counter.get_total_flops()
 
     assert count(conv) == pytest.approx(share * count(lambda x: by_hand(conv, x)), rel=1e-12)
+
+
+def test_pixels_are_summed_on_a_cpu_without_reduced_precision_alone() -> None:
+    assert rescaling.multiply_adds_bound(torch.zeros(1))
+    assert not rescaling.multiply_adds_bound(torch.zeros(1, dtype=torch.bfloat16))
+    assert not rescaling.multiply_adds_bound(torch.zeros(1, device="meta"))
