@@ -14,6 +14,7 @@ from mmgan.analysis.calibration import reliability_curve
 from mmgan.analysis.deformations import TABLE_9, Deformation, deform
 from mmgan.analysis.input_checks import check_images, check_labels
 from mmgan.analysis.knn import knn_error_percent
+from mmgan.analysis.result_rows import result_rows
 from mmgan.analysis.spectra import average_spectrum, average_summary, class_singular_values, singular_values, summarize
 from mmgan.data.pixels import to_float
 from mmgan.draws import numpy_stream
@@ -211,29 +212,7 @@ def _spectra(h: Tensor, labels: Tensor, center: bool) -> dict[str, Any]:
 
 def format_table(results: Mapping[str, Any]) -> str:
     """The results of `evaluate_classifier` as lines for a terminal: measure, value, and how it was measured."""
-    rows = [
-        ("test error", f"{results['test_error_percent']:.2f} %", f"{results['examples']} images"),
-        ("NLL", f"{results['nll']:.4f}", "nats"),
-    ]
-    if results["top5_error_percent"] is not None:
-        rows.insert(1, ("top-5 error", f"{results['top5_error_percent']:.2f} %", ""))
-    bins = len(results["reliability"]["count"])
-    rows.append(("calibration error", f"{100 * results['expected_calibration_error']:.2f} %", f"{bins} equal bins"))
-    if "knn" in results:
-        knn = results["knn"]
-        note = f"k = {knn['k']} at layer {knn['layer']}, {knn['bank']} training images"
-        rows.append(("nearest neighbours' error", f"{knn['error_percent']:.2f} %", note))
-    for name, accuracy in results.get("deformation_accuracy_percent", {}).items():
-        rows.append((f"accuracy, {name}", f"{accuracy:.2f} %", results["interpolation"]))
-    for attack in results.get("adversarial", []):
-        bound = "no bound" if attack["epsilon"] is None else f"epsilon {255 * attack['epsilon']:.3g}/255"
-        note = f"{bound}, {attack['steps']} x {255 * attack['step_size']:.3g}/255, {attack['examples']} images"
-        rows.append((f"accuracy, {attack['attack']}", f"{attack['accuracy_percent']:.2f} %", note))
-    for layer, spectrum in results.get("spectra", {}).items():
-        note = f"{spectrum['examples']} x {spectrum['width']}" + (", centred" if spectrum["centered"] else "")
-        for scope in ("class", "overall"):
-            for part, value in spectrum[scope].items():
-                rows.append((f"singular values at {layer}, {scope}, {part}", f"{value:.2f}", note))
+    rows = result_rows(results)
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines = [f"{name:<{widths[0]}}  {value:>{widths[1]}}  {note}".rstrip() for name, value, note in rows]
     return "\n".join(lines)

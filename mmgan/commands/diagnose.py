@@ -43,7 +43,8 @@ def main(argv: Sequence[str]) -> None:
     from mmgan.gan.networks import load_both
     from mmgan.gan.own import OwnNetworks
     from mmgan.networks.faults import user_code
-    from mmgan.report.diagnosis import diagnosis_line, diagnosis_picture
+    from mmgan.report.diagnosis import diagnosis_line
+    from mmgan.report.diagnosis_picture import diagnosis_picture
     from mmgan.runs.data import read_split
     from mmgan.runs.folder import RunFolder
     from mmgan.runs.trained import read_run_config

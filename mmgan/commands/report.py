@@ -8,8 +8,9 @@ from mmgan.process.program import program
 from mmgan.runs.folder import RunFolder
 
 DESCRIPTION = (
-    "Rewrite report.html in each run folder. With several runs, also print one line a run with its last scores, and"
-    " mean ± sd where runs share everything but the seed and were scored alike."
+    "Rewrite report.html in each run folder. Pictures that need the generator are made where the end of training left"
+    " none; the code of a generator of your own is not run. With several runs, also print one line a run with its last"
+    " scores, and mean ± sd where runs share everything but the seed and were scored alike."
 )
 
 
@@ -24,11 +25,12 @@ def parser() -> Parser:
 def main(argv: Sequence[str]) -> None:
     """Run the command."""
     folders = [RunFolder(run) for run in dict.fromkeys(map(Path, parser().parse_args(argv).runs))]
-    from mmgan.report import compare, write_report  # here, so that --help does not wait for matplotlib
+    from mmgan.gan.shown_run import shown_of  # here, so that --help does not wait for torch
+    from mmgan.report import compare, write_report
 
     for folder in folders:
         folder.read_config()  # all are runs, before anything is written
     for folder in folders:
-        print(write_report(folder))
+        print(write_report(folder, shown_of(folder)))
     if len(folders) > 1:
         print(f"\n{compare(folders)}")

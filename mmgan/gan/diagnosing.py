@@ -35,7 +35,8 @@ class Diagnosing:
         Raises:
             StorageFailed: on all processes, if a file cannot be written.
         """
-        from mmgan.report.diagnosis import diagnosis_line, diagnosis_picture, main_numbers
+        from mmgan.report.diagnosis import diagnosis_line, main_numbers
+        from mmgan.report.diagnosis_picture import diagnosis_picture
 
         session, accelerator = self.session, self.session.accelerator
         # D plays against the generator itself, not against its average.

@@ -20,9 +20,11 @@ from mmgan.gan.own import OwnNetworks, find_own
 from mmgan.gan.regularization import in_words
 from mmgan.gan.samples import sample_grid
 from mmgan.gan.scores import GanScorer, one_line
+from mmgan.gan.shown_run import save_shown
 from mmgan.gan.summary import summary
 from mmgan.process.accelerator import on_main
 from mmgan.process.stopping import StopRequests
+from mmgan.report import write_report
 from mmgan.runs.checkpoints import step_name
 from mmgan.runs.data import image_shape
 from mmgan.runs.pictures import save_grid
@@ -94,8 +96,9 @@ def run_gan(
         diagnosing = Diagnosing(diagnoser, parts, session, every) if diagnoser is not None else None
         trained = train(parts, scorer, session, config.mix, config.training, config.score, diagnosing, callbacks)
         if session.accelerator.is_main_process:
-            from mmgan.report import write_report  # here, so that training does not wait for matplotlib
-
+            place = session.accelerator.device
+            known = parts.latent_dim, config.run.seed, parts.step, place, parts.classes
+            save_shown(session.folder, trained, images, *known)
             write_report(session.folder)
             print(summary(session.folder, config.mix, config.training.steps, config.run.seed))
         return session.folder.path, trained

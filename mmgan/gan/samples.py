@@ -48,9 +48,13 @@ def sample_grid(
     """
     if classes is None:
         return image_source(generator, dim, seed, device)(0, GRID), None
-    shown = torch.linspace(0, len(classes) - 1, min(len(classes), ROWS)).round().long()
-    rows = [run_source(generator, dim, seed, device, classes, int(k))(0, COLUMNS) for k in shown]
+    rows = [run_source(generator, dim, seed, device, classes, k)(0, COLUMNS) for k in shown_classes(classes)]
     return torch.cat(rows), COLUMNS
+
+
+def shown_classes(classes: Classes) -> list[int]:
+    """The classes that have a row in a grid: all, or `ROWS` of them, evenly spaced."""
+    return [int(k) for k in torch.linspace(0, len(classes) - 1, min(len(classes), ROWS)).round()]
 
 
 class OfClass(nn.Module):

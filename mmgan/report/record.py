@@ -7,8 +7,13 @@ from typing import Any
 
 from mmgan.errors import UserError
 from mmgan.report.entries import metrics_of, plain_text
+from mmgan.report.evaluation import read_evaluation
+from mmgan.report.shown import Shown, read_shown
 from mmgan.runs.belongings import MARKS
+from mmgan.runs.checkpoints import numbered_checkpoints
 from mmgan.runs.folder import RunFolder
+from mmgan.runs.loading import read_facts
+from mmgan.runs.times import Time, read_times
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,10 @@ class Record:
     scores: Mapping[str, Any]  # the content of scores.json, or empty
     diagnoses: list[dict[str, Any]]  # the entries of diagnosis.json, oldest first
     grids: dict[int, Path]  # sample grids by step, oldest first
+    times: list[Time]  # when steps were done, oldest first
+    shown: Shown  # what only the generator and the data can show
+    evaluation: Mapping[str, Any] | None  # the content of evaluation.json, if there is one
+    processes: int  # that trained the run, according to its newest checkpoint; 1 where that does not say
 
     @property
     def is_classifier(self) -> bool:
@@ -67,8 +76,12 @@ class Record:
         return bool(self.scores) if self.is_classifier else self.step >= int(self.config.get("steps", 0))
 
 
-def read_record(folder: RunFolder) -> Record:
+def read_record(folder: RunFolder, shown: Shown | None = None) -> Record:
     """Read a run's files; a run that has only begun lacks metrics, samples and scores.
+
+    Args:
+        folder: the run's.
+        shown: pictures that the generator makes; None: those in the folder.
 
     Raises:
         UserError: if the folder is not a run's, or a file in it is damaged.
@@ -87,4 +100,24 @@ def read_record(folder: RunFolder) -> Record:
             raise UserError(
                 f"{folder.scores_file} holds no scores that this version of mmgan knows: score the run again"
             )
-    return Record(folder, config, metrics, scores, folder.read_diagnoses(), grids)
+    return Record(
+        folder,
+        config,
+        metrics,
+        scores,
+        folder.read_diagnoses(),
+        grids,
+        read_times(folder.times_file),
+        read_shown(folder) if shown is None else shown,
+        read_evaluation(folder),
+        _processes(folder),
+    )
+
+
+def _processes(folder: RunFolder) -> int:
+    checkpoints = numbered_checkpoints(folder.checkpoints)
+    try:
+        count = read_facts(checkpoints[0]).get("processes") if checkpoints else None
+    except UserError:
+        count = None
+    return count if isinstance(count, int) and count > 0 else 1

@@ -15,11 +15,13 @@ STARTED = ("config.yaml.part", LOCK)
 """The only files of a run that was killed before it had its config.yaml."""
 
 FILES = re.compile(
-    rf"(config\.yaml|metrics\.jsonl|scores\.json|diagnosis\.json|report\.html|evaluation(-[a-z-]+)?\.json"
+    rf"(config\.yaml|(metrics|times)\.jsonl|scores\.json|diagnosis\.json|report\.html|evaluation(-[a-z-]+)?\.json"
     rf"|(reliability|singular-values|deformations)\.png)(\.part)?|{re.escape(LOCK)}"
 )
 SAMPLES = re.compile(
-    r"(step-\d{8,}|best)(-seed\d+-\d+(-class\d+)?(-truncation[\d.e+-]+)?(-interpolation)?)?\.(png|gif)(\.part)?"
+    r"(step-\d{8,}|best)"
+    r"(-seed\d+-\d+(-class\d+)?(-truncation[\d.e+-]+)?(-interpolation)?|-real|-neighbours|-interpolation)?"
+    r"\.(png|gif)(\.part)?"
 )
 CHECKPOINTS = re.compile(r"best|step-\d{8,}|\.(best|step-\d{8,})\.(part|old)")
 IN_CHECKPOINT = re.compile(

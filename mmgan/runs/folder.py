@@ -21,15 +21,17 @@ from mmgan.storage import flush_folder, folder_of, name_fault, storing, write_at
 
 
 class RunFolder:
-    """runs/<name>/ with config.yaml, metrics.jsonl, samples/, checkpoints/, scores.json, report.html; where the
-    discriminator was diagnosed, also diagnosis.json and diagnoses/."""
+    """runs/<name>/ with config.yaml, metrics.jsonl, times.jsonl, samples/, checkpoints/, scores.json, report.html; of a
+    diagnosed discriminator also diagnosis.json and diagnoses/, of an evaluated classifier evaluation.json."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.config_file = self.path / "config.yaml"
         self.metrics_file = self.path / "metrics.jsonl"
+        self.times_file = self.path / "times.jsonl"
         self.scores_file = self.path / "scores.json"
         self.diagnosis_file = self.path / "diagnosis.json"
+        self.evaluation_file = self.path / "evaluation.json"
         self.report_file = self.path / "report.html"
         self.samples = self.path / "samples"
         self.diagnoses = self.path / "diagnoses"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jaxtyping import UInt8
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from mmgan.storage import write_atomically
@@ -28,14 +29,28 @@ def save_grid(images: UInt8[Tensor, "n c h w"], path: Path, columns: int | None 
     Raises:
         StorageFailed: if it cannot be written.
     """
+    write_atomically(path, grid_png(images, columns))
+
+
+def grid_png(images: UInt8[Tensor, "n c h w"], columns: int | None = None, description: str = "") -> bytes:
+    """n images as a PNG, row by row.
+
+    Args:
+        images: the images.
+        columns: images in a row; None: a square.
+        description: what the picture shows; kept in it as the text "Description".
+    """
     from torchvision.utils import make_grid  # imported where used: it takes two seconds
 
     columns = columns or math.isqrt(len(images) - 1) + 1
     grid = make_grid(images, nrow=columns, padding=1, pad_value=128)  # (3, rows * (h + 1) + 1, columns * (w + 1) + 1)
     picture = _enlarged(Image.fromarray(grid.permute(1, 2, 0).cpu().numpy()), SIDE)
+    texts = PngInfo()
+    if description:
+        texts.add_text("Description", description)
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
-    write_atomically(path, buffer.getvalue())
+    picture.save(buffer, format="PNG", optimize=True, pnginfo=texts)
+    return buffer.getvalue()
 
 
 def save_animation(images: UInt8[Tensor, "n c h w"], path: Path) -> None:

@@ -26,6 +26,7 @@ from mmgan.runs.facts import find_extension, list_changes, refuse_changes, run_f
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import find_fault, load_network, load_optimizer, read_facts
 from mmgan.runs.lock import RunLock
+from mmgan.runs.times import Clock
 from mmgan.runs.tracking import start_tracker, track_picture, track_values
 from mmgan.storage import storing
 from mmgan.training.tasks import LoopContext, Task
@@ -94,6 +95,7 @@ class Session:
         self.settings, self.values, self.stop = settings, values, stop
         self.folder = RunFolder(settings.out or default_folder)
         self.lock = RunLock(self.folder.path)
+        self.clock = Clock(self.folder.times_file)
         self.accelerator = make_accelerator(settings, device, str(self.folder.path))
         self.notes: dict[str, Any] = {}
         self.changed: list[str] = []
@@ -170,6 +172,7 @@ class Session:
         if self.settings.tracker != "none":
             start_tracker(self.accelerator, self.values, self.folder.path)
         self.console = Console(self.accelerator, total_steps, parts.step)
+        on_main(self.accelerator, lambda: self.clock.start(parts.step))
         if not self.lock.supported:
             more.append(f"{self.folder.path} is on a file system without locks: a second run here would not be refused")
         for line in [*lines, *more]:
@@ -286,8 +289,15 @@ class Session:
         )
 
     def note_metrics(self, rows: list[dict[str, Any]]) -> None:
-        """Write rows to metrics.jsonl, the tracker and the progress bar; print a line for each skipped step."""
-        on_main(self.accelerator, lambda: self.folder.append_metrics(rows))
+        """Write rows to metrics.jsonl, their time to times.jsonl, and them to the tracker and the progress bar; print a
+        line for each skipped step."""
+
+        def note() -> None:
+            self.folder.append_metrics(rows)
+            if rows:
+                self.clock.note(rows[-1]["step"])
+
+        on_main(self.accelerator, note)
         self.latest = rows[-1] if rows else self.latest
         for row in rows:
             if "non_finite" in row:

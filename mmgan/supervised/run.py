@@ -11,6 +11,7 @@ from mmgan.config.classifier import ClassifierConfig, ClassifierTrainingSettings
 from mmgan.data import Images
 from mmgan.process.accelerator import on_main
 from mmgan.process.stopping import StopRequests
+from mmgan.report import write_report
 from mmgan.runs.checkpoints import find_checkpoint
 from mmgan.runs.data import image_shape
 from mmgan.runs.folder import RunFolder
@@ -65,8 +66,6 @@ def run_classifier(config: ClassifierConfig, source: str | None, stop: StopReque
                 known = parts.adamix, data.validation, session.accelerator, config.run.seed
                 scores["last"]["adamix"] = learned_intervals(*known) | {"judged_real": judged_intrusions(*known)}
         if session.accelerator.is_main_process:
-            from mmgan.report import write_report  # here, so that training does not wait for matplotlib
-
             session.folder.write_scores(scores)
             write_report(session.folder)
             print(summary(session.folder, config.mix, config.training.epochs, config.run.seed))

@@ -1,0 +1,1 @@
+"""The sections of a run's page: each file gathers the content of one, and draws nothing."""
