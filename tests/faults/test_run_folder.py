@@ -34,6 +34,7 @@ MINE = [
 ]
 MADE = [
     *("metrics.jsonl", "metrics.jsonl.part", "scores.json", "report.html", "evaluation.json", "evaluation-knn.json"),
+    *("times.jsonl", "samples/step-00000002-real.png", "samples/step-00000002-interpolation.png.part"),
     *(
         "diagnosis.json",
         "diagnoses/step-00000002.png",

@@ -200,7 +200,7 @@ def test_a_run_with_own_networks(place: Path, capsys: pytest.CaptureFixture[str]
         "head.weight",
         "head.bias",
     }
-    assert len(list(folder.samples.iterdir())) == 2
+    assert len(list(folder.samples.glob("step-????????.png"))) == 2
 
 
 def test_a_run_does_not_decide_whose_code_runs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,9 @@ def test_a_run_leaves_behind_what_the_design_says(tmp_path: Path, train, capsys:
     rows = folder.read_metrics()
     assert [row["step"] for row in rows] == list(range(1, 8))
     assert rows[-1]["images"] == 7 * 2 * 8
-    assert {path.name for path in folder.samples.iterdir()} == {"step-00000005.png", "step-00000007.png"}
+    shown = {f"step-00000007-{kind}.png" for kind in ("real", "neighbours", "interpolation")}
+    grids = {"step-00000005.png", "step-00000007.png"}
+    assert {path.name for path in folder.samples.iterdir()} == grids | shown
     with Image.open(folder.samples / "step-00000007.png") as grid:
         assert grid.size[0] == grid.size[1] >= 640
     assert {path.name for path in folder.checkpoints.iterdir()} == {"step-00000006", "step-00000007", "best"}

@@ -1,10 +1,8 @@
 """The page of a run: complete, self-contained, escaped, and never a score without its extractor."""
 
-import base64
 import io
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -13,65 +11,14 @@ from PIL import Image
 from mmgan.errors import UserError
 from mmgan.report import write_report
 from mmgan.runs.folder import RunFolder
+from tests.support.pages import Page, read_page
 from tests.support.report_runs import classifier_entry, classifier_run, gan_run, manifest
-
-pytestmark = pytest.mark.slow(9)
-
-VOID = {"meta", "img", "br"}
-
-
-class Page(HTMLParser):
-    """Reads a page strictly: elements close in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.images: list[bytes] = []
-        self.rows: list[list[str]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-        for name, value in attrs:
-            if name in ("src", "href", "action", "srcset") or name.startswith("on"):
-                self.links.append(value or "")
-                if (value or "").startswith("data:image/"):
-                    self.images.append(base64.b64decode((value or "").partition(",")[2], validate=True))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" in self.open:
-            return
-        self.words.append(data)
-        if "td" in self.open or "th" in self.open:
-            self.rows[-1][-1] += data
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
-
-    def row(self, name: str) -> list[str]:
-        (row,) = [row for row in self.rows if row[0] == name]
-        return row
 
 
 def page_of(folder: RunFolder) -> Page:
     path = write_report(folder)
     assert path == folder.report_file
-    return Page(path.read_text(encoding="utf-8"))
+    return read_page(path)
 
 
 def scored(path: Path) -> RunFolder:
@@ -85,6 +32,7 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert page.links
     assert all(link.startswith("data:image/") for link in page.links)
     assert not {"script", "link", "iframe", "object", "form"} & set(page.tags)
+    assert page.policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     text = folder.report_file.read_text(encoding="utf-8")
     assert "http:" not in text
     assert "https:" not in text
@@ -92,7 +40,7 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert "@import" not in text
     for image in page.images:
         Image.open(io.BytesIO(image)).load()
-    assert len(page.images) == 2 + 1 + 6  # scores and losses, the newest grid, six earlier ones
+    assert len(page.images) == 1 + 6  # the newest grid, six earlier ones
     assert folder.report_file.stat().st_size < 1_000_000
     assert list(folder.path.glob("*.part")) == []
 
@@ -124,7 +72,8 @@ def test_title_and_settings(tmp_path: Path) -> None:
     assert "0.0004" in page.words
     baseline = page_of(gan_run(tmp_path / "baseline", mix="none"))
     assert "digits, no mixing (baseline), seed 0" in baseline.words
-    assert "Mixing layers" not in baseline.words
+    assert "This run mixes nothing: it is a baseline (--mix none)." in baseline.words
+    assert "Layers drawn" not in baseline.figures
 
 
 def test_share_of_steps_by_layer(tmp_path: Path) -> None:
@@ -132,11 +81,12 @@ def test_share_of_steps_by_layer(tmp_path: Path) -> None:
     layers = [["1", "pixel"]] * 3 + [["1", "2"]] * 4 + [["none", "none"]] * 2
     folder.append_metrics({"step": i + 1, "images": 64, "layers": row, "loss_d": 1.0} for i, row in enumerate(layers))
     page = page_of(folder)
-    assert [page.row(name)[1:3] for name in ("layer 1", "layer 2", "pixel")] == [
-        ["7", "50.0 %"],
-        ["4", "28.6 %"],
-        ["3", "21.4 %"],
-    ]
+    drawn = page.figures["Layers drawn"]
+    for name, text in {"layer 1": "7, 50.0 %", "layer 2": "4, 28.6 %", "pixel": "3, 21.4 %"}.items():
+        at = drawn.words.index(text)
+        assert drawn.words[at - 1] == name
+    bars = [float(at["width"]) for tag, at in drawn.shapes if tag == "rect"]
+    assert [width / sum(bars) for width in bars] == pytest.approx([7 / 14, 4 / 14, 3 / 14], abs=2e-3)
     assert "33.3 % is expected of each" in page.text
     assert "4 discriminator steps mixed nothing" in page.text
 
@@ -162,6 +112,12 @@ def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
     assert "This run has not been scored." in page.words
     assert "No step has been noted yet." in page.words
     assert "No sample grid has been written yet." in page.words
+    assert "This run has noted no times" in page.text
+    assert "This run's discriminator was not diagnosed" in page.text
+    for title in ("Training images", "Samples and their nearest training images", "From latent to latent"):
+        assert "Made at the end of training, which this run has not reached." in page.figures[title].words
+    assert "No rows have been mixed yet." in page.figures["Layers drawn"].words
+    assert "No rows have been mixed yet." in page.figures["Mixing coefficients lam"].words
     assert page.images == []
     assert f"mmgan train-gan --resume --out '{folder.path}'" in page.text
 
@@ -190,7 +146,7 @@ def test_scores_of_another_extractor_are_not_in_the_curve(tmp_path: Path) -> Non
         in page_of(gan_run(tmp_path / "run", history=history)).text
     )
     page = page_of(gan_run(tmp_path / "two", history=[history[0], history[2]]))
-    assert "Scores by step" not in page.text
+    assert "Fewer than two scores were computed in the same way" in page.figures["Scores by step"].text
 
 
 def test_what_was_let_pass_and_skipped_is_said(tmp_path: Path) -> None:
@@ -224,8 +180,10 @@ def test_a_classifier_run(tmp_path: Path) -> None:
     assert page.row("best")[1:3] == ["3", "7.25"]
     assert "Best was chosen on the validation images." in page.text
     assert "epoch 4 of 4" in page.words
-    assert len(page.images) == 2  # loss; validation error and NLL
-    assert page.row("pixel")[1:3] == ["40", "50.0 %"]
+    assert page.images == []
+    drawn = page.figures["Validation error"].polyline("c0")
+    assert drawn == [pytest.approx((k, 40 / k), rel=0.02) for k in range(1, 5)]
+    assert "40, 50.0 %" in page.figures["Layers drawn"].words
     assert f"mmgan evaluate {tmp_path}/run" in page.text
     assert "Samples" not in page.words
     begun = page_of(classifier_run(tmp_path / "begun"))

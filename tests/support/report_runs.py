@@ -1,5 +1,6 @@
 """Run folders as the trainers leave them, made up without training."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,40 @@ def diagnosis(step: int, r: float | None = 0.25, *, held_out: bool = True) -> di
         "layers": {"pixel": {**layer, "calibration_error": 0.05}, "1": {**layer, "calibration_error": 0.07}},
         "gradient_norm": norm | ({"held_out": 0.65} if held_out else {}),
     }
+
+
+def evaluation(folder: RunFolder, **changes: Any) -> dict[str, Any]:
+    """Write an evaluation.json as `mmgan evaluate` does."""
+    attack = {"epsilon": 8 / 255, "step_size": 8 / 255, "steps": 1, "examples": 360, "accuracy_percent": 37.5}
+    spectrum = {"examples": 360, "width": 16, "centered": False, "class_values": [20.0, 4.0, 1.0, 1e-9]}
+    spectrum |= {"overall_values": [70.0, 30.0, 2.0, 0.5]}
+    spectrum |= {"class": {"largest": 20.0, "rest": 5.0}, "overall": {"largest": 70.0, "rest": 32.5}}
+    values: dict[str, Any] = {
+        "run": str(folder.path),
+        "checkpoint": "step-00000040",
+        "epoch": 4,
+        "changed": [],
+        "data": {"name": "digits", "split": "test", "digest": "0123456789abcdef" * 4},
+        "device": "cpu",
+        "examples": 360,
+        "classes": 10,
+        "seed": 0,
+        "test_error_percent": 8.25,
+        "top5_error_percent": 0.5,
+        "nll": 0.33,
+        "expected_calibration_error": 0.125,
+        "reliability": {
+            "edges": [0.0, 0.25, 0.5, 0.75, 1.0],
+            "count": [0, 36, 144, 180],
+            "confidence": [None, 0.4, 0.7, 0.9],
+            "accuracy": [None, 0.25, 0.5, 0.95],
+        },
+        "knn": {"layer": "features", "k": 5, "bank": 1437, "error_percent": 19.75},
+        "interpolation": "bilinear",
+        "deformation_accuracy_percent": {"rotation-20": 46.5, "shear-28.6": 30.25},
+        "adversarial": [{"attack": "fgsm"} | attack, {"attack": "unbounded-pgd"} | attack | {"epsilon": None}],
+        "spectra": {"1": spectrum},
+    }
+    values |= changes
+    folder.evaluation_file.write_text(json.dumps(values))
+    return values
