@@ -25,14 +25,16 @@ def reliability_diagram(curve: ReliabilityCurve, path: str | Path, *, title: str
     accuracy = [0.0 if value is None else value for value in curve.accuracy]
     top.bar(left, accuracy, widths, align="edge", color="tab:blue", edgecolor="white", label="accuracy")
     filled = [(c, a) for c, a in zip(curve.confidence, curve.accuracy, strict=True) if c is not None and a is not None]
-    top.plot(*zip(*filled, strict=True), "o", color="tab:orange", markersize=4, label="mean confidence of the bin")
+    points = {"color": "tab:orange", "markersize": 4, "label": "accuracy at the bin's mean confidence"}
+    top.plot(*zip(*filled, strict=True), "o", **points)
     top.plot([0, 1], [0, 1], "--", color="0.4", label="calibrated")
-    top.set(ylim=(0, 1), ylabel="accuracy (share of right answers)", title=title)
     error = f"expected calibration error {100 * curve.expected_calibration_error:.2f} %"
-    top.legend(title=error, loc="upper left", fontsize=9, title_fontsize=9, alignment="left")
+    top.set(ylim=(0, 1), ylabel="accuracy (share of right answers)", title=f"{title}\n{error}".strip())
+    top.title.set_fontsize(10)
     share = [100 * count / sum(curve.count) for count in curve.count]
     bottom.bar(left, share, widths, align="edge", color="0.6", edgecolor="white")
     bottom.set(xlim=(0, 1), xlabel="confidence (largest softmax probability)", ylabel="examples (%)")
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)  # where it hides no bar
     save_png(figure, path, DOTS_PER_INCH)
 
 
@@ -57,7 +59,7 @@ def singular_value_plot(spectra: Mapping[str, Sequence[float]], path: str | Path
     axes.set_xlim(0.5, longest + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
     save_png(figure, path, DOTS_PER_INCH)
 
 
@@ -89,5 +91,6 @@ def deformation_plot(accuracy: Mapping[str, Mapping[str, float]], path: str | Pa
     axes.set(xlim=(0, 100), xlabel="test accuracy (%)", title=title)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
-    figure.legend(loc="outside upper center", ncols=min(len(accuracy), 3), fontsize=9)
+    if len(accuracy) > 1:  # of one classifier the title says all
+        figure.legend(loc="outside lower center", ncols=min(len(accuracy), 3), fontsize=9)
     save_png(figure, path, DOTS_PER_INCH)

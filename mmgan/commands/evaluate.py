@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     "Measure a trained classifier on its test images: error, NLL, calibration, nearest neighbours, deformations"
     " (Table 9), FGSM and PGD (Table 7), the unbounded check (Appendix D), singular values (Section 3.2). Prints a"
-    " table; writes evaluation.json, reliability.png, singular-values.png and deformations.png into the run folder."
+    " table; writes evaluation.json, reliability.png, singular-values.png and deformations.png into the run folder, and"
+    " its report.html anew."
 )
 
 MEASURES = ("knn", "deformations", "attacks", "spectra")  # those of mmgan.analysis.evaluation, which would import torch
@@ -87,6 +88,7 @@ def main(argv: Sequence[str]) -> None:
 
     from mmgan.analysis.activations import activations
     from mmgan.analysis.evaluation import evaluate_classifier, format_table
+    from mmgan.report import write_report
     from mmgan.runs.data import read_split
     from mmgan.runs.folder import RunFolder
     from mmgan.runs.trained import data_edits, read_run_config
@@ -145,7 +147,7 @@ def main(argv: Sequence[str]) -> None:
     } | results
     text = json.dumps(results, indent=2, allow_nan=False)
     write_atomically(folder.path / "evaluation.json", text + "\n")
-    pictures = _plot(results, folder)
+    pictures = [*_plot(results, folder), write_report(folder)]
     if arguments.json:
         print(text)
         return

@@ -11,7 +11,8 @@ from mmgan.process.program import program
 DESCRIPTION = (
     "Train every arm of the file with every seed. The same command continues a sweep that was stopped: finished runs"
     " are kept, unfinished ones resume from their checkpoint. A failed run does not stop the others. At the end,"
-    " summary.csv, summary.md and summary.png hold means, deviations and paired differences from the baseline."
+    " summary.csv, summary.md and summary.png hold means, deviations and paired differences from the baseline, and"
+    " report.html shows them with samples of each arm."
 )
 
 
@@ -41,6 +42,7 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser().parse_args(argv)
 
     from mmgan.sweeps.local import LocalRuns
+    from mmgan.sweeps.page import write_page
     from mmgan.sweeps.read import read_sweep
     from mmgan.sweeps.running import Machines, plan_sweep, run_sweep
     from mmgan.sweeps.summary import summarize
@@ -69,7 +71,7 @@ def main(argv: Sequence[str]) -> None:
     result = run_sweep(sweep, jobs=jobs, machines=machines)
     summary = summarize(result)
     print(markdown(summary))
-    for path in write_summary(summary, sweep.folder):
+    for path in [*write_summary(summary, sweep.folder), write_page(result, summary)]:
         print(path)
     if result.failed:
         names = "; ".join(ended.run.name for ended in result.failed)

@@ -89,11 +89,6 @@ def read_record(folder: RunFolder, shown: Shown | None = None) -> Record:
     config = folder.read_config()
     if not isinstance(config.get("epochs", config.get("steps")), int) or MARKS.isdisjoint(config):
         raise UserError(f"{folder.path} is not a run of mmgan: its {folder.config_file.name} is not a run's")
-    grids = {
-        int(path.stem.removeprefix("step-")): path
-        for path in sorted(folder.samples.glob("step-*.png"))
-        if path.stem.removeprefix("step-").isdecimal()
-    }
     metrics, scores = folder.read_metrics(), folder.read_scores()
     for entry in (scores.get("last"), scores.get("best"), *scores.get("history", [])):
         if entry is not None and not (isinstance(entry, Mapping) and metrics_of(entry)):
@@ -106,12 +101,21 @@ def read_record(folder: RunFolder, shown: Shown | None = None) -> Record:
         metrics,
         scores,
         folder.read_diagnoses(),
-        grids,
+        grids_of(folder),
         read_times(folder.times_file),
         read_shown(folder) if shown is None else shown,
         read_evaluation(folder),
         _processes(folder),
     )
+
+
+def grids_of(folder: RunFolder) -> dict[int, Path]:
+    """The sample grids of a run by step, oldest first."""
+    return {
+        int(path.stem.removeprefix("step-")): path
+        for path in sorted(folder.samples.glob("step-*.png"))
+        if path.stem.removeprefix("step-").isdecimal()
+    }
 
 
 def _processes(folder: RunFolder) -> int:

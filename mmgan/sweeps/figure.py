@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mmgan.analysis.png import png_bytes
-from mmgan.analysis.seeds import mean_interval
 from mmgan.sweeps.summary import Line, Summary
 
 DOTS_PER_INCH = 100
@@ -45,24 +44,14 @@ def _panel(ax: Axes, lines: list[Line], baseline: str | None) -> None:
             ax.annotate("no scores", (0.5, row), xycoords=("axes fraction", "data"), **style)
             continue
         ax.plot(list(line.values.values()), [row] * len(line.values), "o", color="0.75", markersize=3.5, zorder=2)
-        at, low, high = _interval(line, reference)
+        at, ends = line.at(reference), line.interval(reference)
         colour = "0.3" if line.arm == baseline else "#1f6fb2"
-        if low is not None and high is not None:
-            ax.errorbar(at, row, xerr=[[at - low], [high - at]], color=colour, capsize=3, linewidth=1.6, zorder=3)
-        ax.plot(at, row, "o", color=colour, markersize=6, zorder=4)
+        if ends is not None:
+            ax.plot(ends, [row, row], "|-", color=colour, markersize=7, linewidth=1.6, zorder=3)
+        if at is not None:
+            ax.plot([at], [row], "o", color=colour, markersize=6, zorder=4)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
     ax.tick_params(axis="x", labelsize=8)
     ax.grid(axis="x", color="0.92")
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
-
-
-def _interval(line: Line, reference: float | None) -> tuple[float, float | None, float | None]:
-    """The position of the dot, and the ends of the bar if there is one."""
-    mean, d = line.mean or 0.0, line.difference
-    if reference is not None:
-        return (mean, None, None) if d is None else (reference + d.mean, reference + d.low, reference + d.high)
-    values = list(line.values.values())
-    if len(values) < 2:
-        return mean, None, None
-    return mean, *mean_interval(values)

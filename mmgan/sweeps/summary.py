@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmgan.analysis.seeds import PairedDifference, paired_difference
+from mmgan.analysis.seeds import PairedDifference, mean_interval, paired_difference
 from mmgan.report.diagnosis import main_numbers
 from mmgan.report.entries import Metric, judge_text, metrics_of
 from mmgan.report.means import judged_differently
@@ -27,6 +27,23 @@ class Line:
     @property
     def mean(self) -> float | None:
         return statistics.fmean(self.values.values()) if self.values else None
+
+    def interval(self, reference: float | None) -> tuple[float, float] | None:
+        """The ends of its 95 % interval; None where there is none.
+
+        Args:
+            reference: the baseline's mean: the interval is that of the paired difference, drawn from there. None: there
+                is no baseline, and it is Student's interval of the mean.
+        """
+        if reference is not None:
+            d = self.difference
+            return None if d is None else (reference + d.low, reference + d.high)
+        values = list(self.values.values())
+        return mean_interval(values) if len(values) > 1 else None
+
+    def at(self, reference: float | None) -> float | None:
+        """Where its dot stands: the mean, or with a baseline the baseline's mean and the paired difference."""
+        return self.mean if reference is None or self.difference is None else reference + self.difference.mean
 
     @property
     def sd(self) -> float | None:

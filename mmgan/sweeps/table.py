@@ -58,18 +58,24 @@ def markdown(summary: Summary) -> str:
     if summary.notes:
         parts.append("\n".join(f"* {note}" for note in summary.notes))
     if summary.lines:
-        parts.append(_how_to_read(summary))
+        parts.append(_cell(how_to_read(summary.baseline)))
     return "\n\n".join(parts) + "\n"
 
 
-def _table(metric: Metric, lines: Sequence[Line]) -> str:
+def rows_of(metric: Metric, lines: Sequence[Line]) -> list[list[str]]:
+    """The head and a row for each of the lines, which are of this metric."""
     rows = [[f"{metric.name} {metric.better}", "n", "mean", "sd", "pairs", "difference", "95 % interval"]]
     for line in lines:
         d, digits = line.difference, metric.digits
         paired = [MISSING] * 3
         if d:
             paired = [str(d.n), f"{d.mean:+.{digits}f}", f"[{d.low:+.{digits}f}, {d.high:+.{digits}f}]"]
-        rows.append([_cell(line.arm), str(len(line.values)), metric.text(line.mean), metric.text(line.sd), *paired])
+        rows.append([line.arm, str(len(line.values)), metric.text(line.mean), metric.text(line.sd), *paired])
+    return rows
+
+
+def _table(metric: Metric, lines: Sequence[Line]) -> str:
+    rows = [[_cell(cell) for cell in row] for row in rows_of(metric, lines)]
     widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
     rule = ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])]
     padded = [
@@ -78,11 +84,12 @@ def _table(metric: Metric, lines: Sequence[Line]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in [padded[0], rule, *padded[1:]])
 
 
-def _how_to_read(summary: Summary) -> str:
+def how_to_read(baseline: str | None) -> str:
+    """What the columns of the tables are."""
     text = "n: seeds; sd: sample deviation over seeds (n - 1)."
-    if summary.baseline:
+    if baseline:
         text += (
-            f" Difference: arm - {_cell(summary.baseline)}, seed by seed, with Student's 95 % interval of its mean; an"
+            f" Difference: arm - {baseline}, seed by seed, with Student's 95 % interval of its mean; an"
             " interval that contains 0 does not tell which is better. Nothing is corrected"
             " for the number of comparisons."
         )
