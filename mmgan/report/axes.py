@@ -8,6 +8,9 @@ from itertools import pairwise
 MARGIN = 0.05
 """Share of the range that is left free at each end of an axis."""
 
+LARGEST = 1e300
+"""Values from here on decide no axis: their differences may be infinite."""
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -51,7 +54,7 @@ class Scale:
 
 def ends_of(values: Iterable[float], *, margin: float = MARGIN, log: bool = False) -> tuple[float, float]:
     """The ends of an axis for these values; around a single value, and 0 to 1 where there is none."""
-    known = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
+    known = [value for value in values if abs(value) < LARGEST and (value > 0 or not log)]
     if not known:
         return (0.1, 1.0) if log else (0.0, 1.0)
     low, high = min(known), max(known)

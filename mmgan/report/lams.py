@@ -10,18 +10,21 @@ from mmgan.mixing.policies import PermutationPolicy, RealFakePolicy
 from mmgan.report.record import Record
 from mmgan.report.spacing import evenly_spaced
 
-PLANS = 200
-"""The most plans that are drawn again, evenly spaced over training."""
+PLANS, VALUES = 200, 2**20
+"""The most plans that are drawn again, evenly spaced over training, and the most rows of all of them together."""
 
 
 def drawn_lams(record: Record) -> npt.NDArray[np.float32]:
     """lam of the mixed rows of the run's first process, (n,); where a batch has one lam, one value a plan.
 
     At most `PLANS` of the steps that mixed rows are drawn again.
+
+    Raises:
+        ValueError: where config.yaml does not hold what they were drawn by.
     """
     config, b = record.config, _rows_of_a_slice(record)
     found = [np.empty(0, np.float32)]
-    for step in evenly_spaced(list(_mixing_steps(record)), PLANS):
+    for step in evenly_spaced(list(_mixing_steps(record)), max(2, min(PLANS, VALUES // b))):
         for plan in _draw(record, b, step):
             lam = plan.lam.numpy()
             found.append(lam[:1] if config.get("per") == "batch" else lam)
@@ -69,4 +72,10 @@ def _draw(record: Record, b: int, step: int) -> tuple[Any, ...]:
 
 
 def _rows_of_a_slice(record: Record) -> int:
-    return max(1, int(record.config["batch_size"]) // (record.processes * int(record.config.get("accumulate", 1))))
+    batch, slices = record.config.get("batch_size"), record.config.get("accumulate", 1)
+    if not isinstance(batch, int) or not slices or "alpha" not in record.config:
+        raise ValueError("config.yaml does not say by which law, or how many at a time")
+    rows = max(1, batch // (record.processes * int(slices)))
+    if rows > VALUES:
+        raise ValueError(f"{rows:,} of them a step are too many to draw again")
+    return rows

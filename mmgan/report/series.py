@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmgan.report.axes import LARGEST, ends_of
 from mmgan.report.chart import Chart, Line
 
 Floats = npt.NDArray[np.float64]
@@ -55,7 +56,7 @@ def thinned(steps: Floats, values: Floats) -> Thinned:
     group = group_size(len(steps))
     starts = np.arange(0, len(steps), group)
     known = np.isfinite(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         mean = np.add.reduceat(np.where(known, values, 0.0), starts) / np.add.reduceat(known.astype(float), starts)
     low = np.minimum.reduceat(np.where(known, values, math.inf), starts)
     high = np.maximum.reduceat(np.where(known, values, -math.inf), starts)
@@ -87,11 +88,12 @@ def _range(columns: Sequence[Floats]) -> tuple[float, float]:
     """The ends of the y axis: single outliers of long runs lie beyond it."""
     ends: list[float] = []
     for values in columns:
-        some = values[np.isfinite(values)]
+        some = values[np.abs(values) < LARGEST]
+        if not len(some):
+            continue
         shares = [0, 100] if len(some) <= FEW else [0.5, 99.5]
         ends += np.percentile(some, shares).tolist()
-    margin = 0.05 * (max(ends) - min(ends)) or 0.5 * abs(max(ends)) or 0.5
-    return min(ends) - margin, max(ends) + margin
+    return ends_of(ends)
 
 
 def how_drawn(chart: Chart, steps: Floats, what: str = "step") -> str:

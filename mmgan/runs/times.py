@@ -8,6 +8,9 @@ from pathlib import Path
 from mmgan.runs.structure import fault_in, number, read_json, whole
 from mmgan.storage import storing
 
+LONGEST = 1e10
+"""Seconds of one process: three centuries."""
+
 
 @dataclass(frozen=True)
 class Time:
@@ -70,6 +73,6 @@ def _time(line: bytes) -> Time | None:
         values = read_json(line)
     except ValueError:
         return None
-    if fault_in(values, {"step": whole, "seconds": number}) is not None:
+    if fault_in(values, {"step": whole, "seconds": number}) is not None or not 0 <= values["seconds"] < LONGEST:
         return None
     return Time(values["step"], float(values["seconds"]))

@@ -134,3 +134,20 @@ def test_speed_is_images_over_seconds_of_each_process(tmp_path: Path) -> None:
     assert page.figures["Images per second"].polyline("c0") == [pytest.approx(at, rel=0.02, abs=5) for at in expected]
     at = page.words.index("time in training")
     assert page.words[at : at + 4] == ["time in training", "55.0 s", "begun or resumed", "2 times"]
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, 1e-308, 0.0])
+def test_numbers_of_any_size_make_a_page(tmp_path: Path, value: float) -> None:
+    folder = gan_run(tmp_path / "run", steps=300, done=0, history=[manifest(abs(value), step=200), manifest(3.0)])
+    rows = [{"step": i, "images": i, "layers": ["1"], "loss_d": value if i % 3 else 1.0} for i in range(1, 301)]
+    folder.append_metrics(rows)
+    (folder.path / "times.jsonl").write_text('{"step": 0, "seconds": 0}\n{"step": 300, "seconds": 1e-9}\n')
+    text = write_report(folder).read_text()
+    assert "nan" not in text
+    assert '"inf' not in text
+
+
+@pytest.mark.parametrize("config", [{"alpha": 3.0}, {"batch_size": 2**40}, {"accumulate": 0}])
+def test_lam_that_cannot_be_drawn_again_is_left_out(tmp_path: Path, config: dict[str, float]) -> None:
+    folder = gan_run(tmp_path / "run", steps=10, **config)
+    assert "They cannot be drawn again: " in page_of(folder).figures["Mixing coefficients lam"].text

@@ -64,6 +64,7 @@ def _validation(record: Record) -> Panel:
     epochs = [row["epoch"] for row in rows]
     errors = Line("error", epochs, [row.get("val_error_percent") for row in rows], look="dots")
     best = min(rows, key=lambda row: (row.get("val_error_percent", 0.0), row["val_nll"]))
-    nll = f"{rows[-1]['val_nll']:.4f} nats after the last epoch, {best['val_nll']:.4f} after the best, {best['epoch']}"
+    nll = f"{rows[-1]['val_nll']:.4f} nats after the last epoch"
+    nll += ", the best one" if best is rows[-1] else f", {best['val_nll']:.4f} after the best, {best['epoch']}"
     caption = f"On the validation images. NLL: {nll}."
     return Panel(title, Chart("epoch", "error (%)", [errors], whole_x=True), caption)

@@ -51,7 +51,10 @@ def _lams(record: Record) -> Panel:
     title = "Mixing coefficients lam"
     if record.config.get("lam") == "adamix":
         return Panel(title, "lam is learned in this run: its intervals are shown under 'Learned intervals'.")
-    lam = drawn_lams(record)
+    try:
+        lam = drawn_lams(record)
+    except ValueError as error:
+        return Panel(title, f"They cannot be drawn again: {error}.")
     if not len(lam):
         return Panel(title, "No rows have been mixed yet.")
     shares, edges = np.histogram(lam, BINS, (0.0, 1.0))

@@ -7,6 +7,8 @@ from mmgan.report.spacing import evenly_spaced
 from mmgan.runs.times import Time
 
 POINTS = 120
+FASTEST = 1e12
+"""Images a second; what is faster was not measured."""
 
 
 def speed(record: Record) -> Section:
@@ -21,8 +23,8 @@ def speed(record: Record) -> Section:
         for before, after in zip(record.times, record.times[1:], strict=False)
         if after.step > before.step and after.seconds > before.seconds
     ]
-    rates = [_rate(before, after, images) for before, after in spans]
-    known = [(after.step, rate) for (_, after), rate in zip(spans, rates, strict=True) if rate is not None]
+    rates = [(after.step, _rate(before, after, images)) for before, after in spans]
+    known = [(step, rate) for step, rate in rates if rate is not None and 0 < rate < FASTEST]
     title = "Images per second"
     shown: Chart | str = "Too few steps have been timed."
     if known:
