@@ -147,13 +147,14 @@ def main(argv: Sequence[str]) -> None:
     } | results
     text = json.dumps(results, indent=2, allow_nan=False)
     write_atomically(folder.path / "evaluation.json", text + "\n")
-    pictures = [*_plot(results, folder), write_report(folder)]
+    pictures = _plot(results, folder)
     if arguments.json:
         print(text)
+        write_report(folder)
         return
     print(f"{trained.checkpoint}, epoch {trained.facts['epoch']}: {len(labels):,} test images of {test.name}")
     print(format_table(results))
-    for path in [folder.path / "evaluation.json", *pictures]:
+    for path in [folder.path / "evaluation.json", *pictures, write_report(folder)]:
         print(path)
 
 
