@@ -24,7 +24,7 @@ def measure(device: str, quick: bool) -> list[Row]:
     size = {"batch_size": 8, "width": 4, "steps": 2} if quick else {"batch_size": 100, "width": 16, "steps": 5}
     blocks = {layers: Block(layers, device=device, **size).run for layers in (LAYERS, "none", PIXEL)}
     blocks[ADAMIX] = Block(PIXEL, device=device, learned=True, **size).run
-    timings = alternate(blocks, repetitions=3 if quick else 20, device=device)
+    timings = alternate(blocks, repetitions=3 if quick else 13, device=device)
     setting = f"classifier step, PreActResNet-18 {size['width']} wide, 32x32, batch {size['batch_size']}"
     detail = {"cpu": timings.cpu_ratio(LAYERS, "none").value}
     learned = {"cpu": timings.cpu_ratio(ADAMIX, PIXEL).value}

@@ -58,7 +58,7 @@ def peak() -> int:
 def score(count: int, dims: int, device: str) -> dict[str, int | str]:
     """Score a small generator as a training run does, with the real images in memory and without a cache."""
     with global_stream(0, "init"):
-        generator = build_generator("resnet", 32, 3, 16, 32).to(device)
+        generator = build_generator("resnet", 32, 3, 4, 32).to(device)
         extractor = NetworkExtractor(Projection(dims), "projection", "features", 32, 3, device)
     source = image_source(generator, 32, 0, device)
     extractor(source(0, 64))

@@ -17,7 +17,7 @@ def measure(device: str, quick: bool) -> list[Row]:
     model = gan.networks()[1].eval()
     x = torch.randn(gan.batch_size, 3, 32, 32, device=device)
     calls = {"Mixed(model)(x)": _forward(Mixed(model, LAYERS), x), "model(x)": _forward(model, x)}
-    timings = alternate(calls, repetitions=5 if quick else 120, device=device, warmup=3)
+    timings = alternate(calls, repetitions=5 if quick else 80, device=device, warmup=3)
     detail = {"cpu": timings.cpu_ratio(*calls).value}
     ratio = row_of(
         f"Mixed(model)(x) / model(x), SN-ResNet {gan.d_width} wide, batch {gan.batch_size}",

@@ -16,6 +16,8 @@ class Row:
         unit: "x" for ratios, "ms", "s", "us", "%", "MB", ...
         interval: the 95 % interval, or None if it was not estimated.
         at_most, at_least: the target. At most one of them is set.
+        arithmetic: what the multiply-adds alone would make of the figure, or their number.
+        headline: whether the README shows this row.
         detail: further values for the JSON: sizes, repetitions, CPU times.
     """
 
@@ -25,6 +27,8 @@ class Row:
     interval: tuple[float, float] | None = None
     at_most: float | None = None
     at_least: float | None = None
+    arithmetic: str = ""
+    headline: bool = False
     detail: dict[str, Any] = field(default_factory=dict)
 
     @property

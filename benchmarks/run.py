@@ -2,8 +2,9 @@
 
     python benchmarks/run.py [--quick] [--only gan_step,data] [--device cuda] [--threads 2] [--machine NAME]
 
-A part adds its figures to those already in the file, so parts can be measured one by one. Quick figures come from tiny
-settings. They only show that everything runs, and they go to results/quick.json.
+A part adds its figures to those already in the file, so parts can be measured one by one. Figures of another commit
+leave the file: one table shows one state of the code. Quick figures come from tiny settings. They only show that
+everything runs, and they go to results/quick.json.
 """
 
 import argparse
@@ -12,7 +13,9 @@ import importlib
 import json
 import platform
 import re
+import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,8 +26,20 @@ from benchmarks.rows import Row
 from benchmarks.table import render
 
 PARTS = (
-    *("gan_step", "regularized_step", "classifier_step", "mixed_forward", "core", "overhead", "precision", "scaling"),
-    *("processes", "data", "scoring", "score_scaling", "intervals", "memory", "commands", "startup"),
+    *("gan_step", "regularized_step", "safety", "classifier_step", "mixed_forward", "core", "diagnosis", "overhead"),
+    *(
+        "precision",
+        "launches",
+        "scaling",
+        "processes",
+        "data",
+        "scoring",
+        "extractors",
+        "score_scaling",
+        "intervals",
+        "memory",
+    ),
+    *("commands", "startup"),
 )
 RESULTS = Path(__file__).parent / "results"
 
@@ -57,11 +72,14 @@ def main(words: list[str] | None = None) -> None:
 
 
 def save(path: Path, name: str, figures: list[dict[str, Any]], arguments: argparse.Namespace, seconds: float) -> None:
-    """Put a part's rows into the file and keep the rows of other parts."""
+    """Put a part's rows into the file and keep the rows of other parts that were measured at this commit."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = json.loads(path.read_text())["parts"] if path.exists() else {}
-    parts = {**kept, name: figures}
+    before = json.loads(path.read_text()) if path.exists() else {}
+    if before.get("commit") != commit():
+        before = {}
+    parts = {**before.get("parts", {}), name: figures}
     facts = {
+        "commit": commit(),
         "processor": processor(),
         "gpu": torch.cuda.get_device_name() if arguments.device == "cuda" else None,
         "device": arguments.device,
@@ -69,8 +87,15 @@ def save(path: Path, name: str, figures: list[dict[str, Any]], arguments: argpar
         "torch": torch.__version__,
     }
     ordered = {part: parts[part] for part in PARTS if part in parts}
-    taken = (json.loads(path.read_text())["seconds"] if path.exists() else {}) | {name: round(seconds, 1)}
+    taken = before.get("seconds", {}) | {name: round(seconds, 1)}
     path.write_text(json.dumps(facts | {"seconds": taken, "parts": ordered}, indent=1) + "\n")
+
+
+def commit() -> str:
+    """The code that is measured: the last commit, and whether a Python file differs from it."""
+    git = partial(subprocess.run, cwd=RESULTS.parent, capture_output=True, text=True, check=True)
+    changed = git(["git", "status", "--porcelain", "--", ":/*.py"]).stdout
+    return git(["git", "rev-parse", "--short=10", "HEAD"]).stdout.strip() + (" and changes" if changed else "")
 
 
 def as_json(row: Row, quick: bool) -> dict[str, Any]:

@@ -37,10 +37,12 @@ def measure(device: str, quick: bool) -> list[Row]:
                 command = [sys.executable, "-c", program, f"{out}/run"]
                 subprocess.run(command, env=environment, check=True, capture_output=True)
 
-        timings = alternate({"torch": partial(run, TORCH), "command": partial(run, COMMAND)}, 1 if quick else 7)
+        timings = alternate({"torch": partial(run, TORCH), "command": partial(run, COMMAND)}, 1 if quick else 5)
     what = "mmgan train-gan --score-every 0, from the command to the first training step"
     detail = {"import torch, s": timings.seconds("torch").value}
     return [
-        row_of(f"{what} / import torch", timings.ratio("command", "torch"), "x", at_most=2.1, detail=detail),
+        row_of(
+            f"{what} / import torch", timings.ratio("command", "torch"), "x", at_most=2.1, headline=True, detail=detail
+        ),
         row_of(what, timings.seconds("command"), "s"),
     ]

@@ -259,6 +259,20 @@ class GanDiagnosisSettings(SettingsGroup):
 
 
 @dataclass(frozen=True)
+class GanDeviceSettings(DeviceSettings):
+    """Device"""
+
+    cuda_graphs: bool = setting(
+        False, "with --compile, on a GPU: replay the compiled networks as CUDA graphs, one launch a graph"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cuda_graphs and not self.compile:
+            raise UserError("--cuda-graphs replays what was compiled: add --compile")
+
+
+@dataclass(frozen=True)
 class GanConfig:
     """All settings of the GAN trainer, in the order of `--help`."""
 
@@ -276,7 +290,7 @@ class GanConfig:
     score: GanScoreSettings = field(default_factory=GanScoreSettings)
     diagnosis: GanDiagnosisSettings = field(default_factory=GanDiagnosisSettings)
     run: RunSettings = field(default_factory=RunSettings)
-    device: DeviceSettings = field(default_factory=DeviceSettings)
+    device: GanDeviceSettings = field(default_factory=GanDeviceSettings)
 
     def __post_init__(self) -> None:
         mix = self.mix

@@ -65,3 +65,6 @@ class DeviceSettings(SettingsGroup):
     )
     channels_last: bool = setting(True, "keep images in NHWC order, the faster one on tensor cores and AVX-512")
     compile: bool = setting(False, "compile the networks with torch.compile, one graph a mixing layer")
+    tf32: bool = setting(
+        False, "on a GPU: train in TF32 where the training would be in float32; scores are in float32 in any case"
+    )

@@ -14,6 +14,7 @@ from torch import Tensor
 from mmgan.data.pixels import to_float
 from mmgan.draws import numpy_stream, torch_stream
 from mmgan.errors import UserError
+from mmgan.transfer import to_device
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Augmentation:
         mirrored = torch.from_numpy(rng.random(batch_size) < 0.5)[rows]
         corners = torch.from_numpy(rng.integers(0, 2 * self.crop_padding + 1, (2, batch_size)))[:, rows]
         if self.flip:
-            pixels = flip(pixels, mirrored.to(pixels.device))
+            pixels = flip(pixels, to_device(mirrored, pixels.device))
         if self.crop_padding:
-            pixels = crop(pixels, corners.to(pixels.device), self.crop_padding)
+            pixels = crop(pixels, to_device(corners, pixels.device), self.crop_padding)
         if not self.dequantize:
             return to_float(pixels)
         # Drawn on the device, where the pixels are: a GPU's noise is not a CPU's, but equal for any number of ranks.

@@ -13,6 +13,7 @@ from mmgan.data.augment import Augmentation
 from mmgan.data.images import Images
 from mmgan.data.order import Order
 from mmgan.draws import torch_stream
+from mmgan.transfer import to_device
 
 MEMORY_LIMIT = 4 * 2**30  # bytes of pixels held on the device; larger data sets are streamed
 
@@ -47,7 +48,7 @@ class Batches:
             batch_size=self.order.batch_size,
             rows=self.order.slice,
         )
-        return images, None if self.labels is None else self.labels[index.to(self.device)]
+        return images, None if self.labels is None else self.labels[to_device(index, self.device)]
 
     @property
     def steps_per_epoch(self) -> int:
@@ -62,7 +63,7 @@ class Batches:
         return pixels.to(self.device)
 
     def _rows(self, step: int, index: Int64[Tensor, " b"]) -> UInt8[Tensor, "b c h w"]:
-        return self.pixels.index_select(0, index.to(self.device))
+        return self.pixels.index_select(0, to_device(index, self.device))
 
 
 class LoaderBatches(Batches):

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmgan.draws import numpy_stream
+from mmgan.transfer import to_device
 
 
 def cutout(
@@ -28,7 +29,7 @@ def cutout(
     rows = slice(rank * b, (rank + 1) * b)
     centres = [torch.from_numpy(rng.integers(0, size, b * world_size)[rows]) for size in (h, w)]
     down, across = (
-        _covered(centre.to(images.device), side, size) for centre, size in zip(centres, (h, w), strict=True)
+        _covered(to_device(centre, images.device), side, size) for centre, size in zip(centres, (h, w), strict=True)
     )  # (b, h), (b, w)
     hidden = down[:, None, :, None] & across[:, None, None, :]  # (b, 1, h, w)
     return images.masked_fill(hidden, 0.0)

@@ -15,6 +15,7 @@ from mmgan.data import Images, draw_balanced, hold_out
 from mmgan.draws import torch_stream
 from mmgan.errors import UserError
 from mmgan.gan.classes import Classes, find_classes, layers_to_mix, require_use
+from mmgan.gan.compiled import compile_networks
 from mmgan.gan.diagnoser import Diagnoser, some_images
 from mmgan.gan.first_call import share_weights, try_discriminator, try_generator
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy
@@ -24,7 +25,7 @@ from mmgan.gan.regularization import check_rule, count_heads, make_augment
 from mmgan.gan.scores import GanScorer, find_weights
 from mmgan.mixing.policies import RealFakePolicy
 from mmgan.networks.faults import user_code
-from mmgan.process.accelerator import memory_format
+from mmgan.process.accelerator import memory_format, refuse_on_cpu
 from mmgan.process.stopping import StopRequests
 from mmgan.regularizers import make_regularizers
 from mmgan.runs.data import example_rows, image_shape, load_split, mixed_network, shared_batches
@@ -57,6 +58,8 @@ def build(
     folder = default_folder(data.data, "", config.mix.mix, seed)
     session = Session(config.run, config.device, flat(config), folder, stop)
     accelerator = session.accelerator
+    if config.device.cuda_graphs:
+        refuse_on_cpu("--cuda-graphs", "leave it out")
     weights = find_weights(score, data) if score.score_every else None
 
     split = load_split(data, "train", accelerator) if given is None else same_images(given, accelerator)
@@ -245,8 +248,7 @@ def make_parts(
     generator = generator.to(accelerator.device, memory_format=memory_format(device))  # type: ignore[call-overload]
     average = make_average(generator, training.ema)
     if device.compile:
-        generator.compile(fullgraph=True)
-        mixed.compile(fullgraph=True)
+        compile_networks(generator, mixed, cuda_graphs=device.cuda_graphs)
     opt_g, opt_d = make_optimizer(generator, training), make_optimizer(mixed, training)
     g, d, opt_g, opt_d = accelerator.prepare(generator, mixed, opt_g, opt_d)
     return GanParts(
@@ -262,4 +264,5 @@ def make_parts(
         augment=augment,
         classes=classes,
         mix_within=config.examples.mix_classes != "embed",
+        cuda_graphs=device.cuda_graphs,
     )

@@ -39,6 +39,8 @@ class GanParts:
         augment: of all images that the discriminator sees; or None.
         classes: of a conditional training; None: the networks take none.
         mix_within: in a conditional training, whether rows of one class alone are mixed.
+        cuda_graphs: whether the compiled networks run as CUDA graphs. What one returns then lies in memory that is
+            written again in the next step.
     """
 
     generator: nn.Module
@@ -54,6 +56,7 @@ class GanParts:
     augment: DiffAugment | None = None
     classes: Classes | None = None
     mix_within: bool = True
+    cuda_graphs: bool = False
 
     def networks(self) -> Mapping[str, nn.Module]:
         """The networks to save, by the name of their file."""
@@ -122,6 +125,7 @@ def train_gan(parts: GanParts, mix: GanMixSettings, settings: GanTrainingSetting
         """The classes of each slice's real rows. Latents are independent, so its fake rows may have them in order."""
         return [None] * slices if parts.classes is None or labels is None else list(labels.chunk(slices))
 
+    begin_step = torch.compiler.cudagraph_mark_step_begin if parts.cuda_graphs else lambda: None
     parts.generator.train()
     parts.discriminator.train()
     while parts.step < settings.steps:
@@ -140,6 +144,7 @@ def train_gan(parts: GanParts, mix: GanMixSettings, settings: GanTrainingSetting
                 DiscriminatorSlice(rows, latents("latents of d", d_step, rank, b), draw_plan(d_step, rank, y), rank, y)
                 for rows, y, rank in zip(real.chunk(slices), classes_of(labels), ranks, strict=True)
             ]
+            begin_step()
             terms += steps.discriminator_step(d_step, work_d)
             layers.append(work_d[0].plan.layer)
 
@@ -148,6 +153,7 @@ def train_gan(parts: GanParts, mix: GanMixSettings, settings: GanTrainingSetting
             GeneratorSlice(latents("latents of g", parts.step, rank, b * settings.g_batch_factor), rows, rank, y)
             for rows, y, rank in zip(real.chunk(slices), classes_of(labels), ranks, strict=True)
         ]
+        begin_step()
         terms_g = steps.generator_step(parts.step, work_g)
         statistics.restore(guard_d.skipped + guard_g.skipped > 0)
         if parts.average is not None:

@@ -15,6 +15,7 @@ from mmgan.mixing.names import Layers, parse_layers
 from mmgan.mixing.partners import partners_within
 from mmgan.mixing.plan import NO_LAYER, MixPlan
 from mmgan.mixing.rules import Rule
+from mmgan.transfer import to_device
 
 Pair = Literal["real-fake", "fake-real", "fake-fake"]
 Device = torch.device | str | None
@@ -41,9 +42,7 @@ def _plan(
     named[left] = named[right] = True
     used = named.nonzero()[0]
     arrays = {"left": left, "right": right, "lam": lam, "used": used} | ({} if box is None else {"box": box})
-    tensors: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    if device is not None:
-        tensors = {name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()}
+    tensors: dict[str, Any] = {name: to_device(torch.from_numpy(array), device) for name, array in arrays.items()}
     return MixPlan(layer, parts=parts, pack=pack, **tensors, **more)
 
 
@@ -267,9 +266,7 @@ def _pair_within(
     if within.device != device:
         raise UserError(f"within= lies on {within.device}, the plan on {device}: draw the plan with device=")
     arrays = np.concatenate([order + b * part for part in range(count)]), np.arange(count).repeat(b)
-    order_of_all, kind = (torch.from_numpy(array).to(device, non_blocking=True) for array in arrays)
+    order_of_all, kind = (to_device(torch.from_numpy(array), device) for array in arrays)
     wanted = np.zeros(len(plan), np.int64) if wanted_fake is None else wanted_fake.astype(np.int64)
-    right, weight = partners_within(
-        within, plan.left, order_of_all, kind, torch.from_numpy(wanted).to(device, non_blocking=True)
-    )
+    right, weight = partners_within(within, plan.left, order_of_all, kind, to_device(torch.from_numpy(wanted), device))
     return MixPlan(plan.layer, plan.left, right, plan.lam, plan.parts, plan.rule, plan.box, weight, within, plan.pack)

@@ -12,6 +12,7 @@ from accelerate.utils import broadcast_object_list
 
 from mmgan.config.shared import DeviceSettings, RunSettings
 from mmgan.errors import StorageFailed, UserError
+from mmgan.tf32 import allow_tf32
 
 T = TypeVar("T")
 
@@ -20,27 +21,36 @@ def make_accelerator(run: RunSettings, device: DeviceSettings, folder: str) -> A
     """The Accelerator of a run, with its tracker.
 
     Raises:
-        UserError: if the tracker's package is not installed, or fp16 is wanted on a CPU.
+        UserError: if the tracker's package is not installed, or fp16 or TF32 is wanted on a CPU.
     """
     if run.tracker != "none" and run.tracker not in [str(name) for name in get_available_trackers()]:
         raise UserError(f"--tracker {run.tracker} needs the package '{run.tracker}': pip install {run.tracker}")
-    refuse_fp16_on_cpu(device.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION", "no"))
-    return Accelerator(
+    if (device.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION")) == "fp16":
+        refuse_on_cpu("fp16", "--mixed-precision bf16 or no")
+    if device.tf32:
+        refuse_on_cpu("--tf32", "leave it out")
+    accelerator = Accelerator(
         mixed_precision=device.mixed_precision,
         log_with=None if run.tracker == "none" else run.tracker,
         project_dir=folder,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=False)],
     )
+    allow_tf32(device.tf32)  # after the Accelerator, which may allow it by itself
+    return accelerator
 
 
-def refuse_fp16_on_cpu(precision: str) -> None:
-    """Refuse fp16 where it would be ignored.
+def refuse_on_cpu(what: str, instead: str) -> None:
+    """Refuse what a CPU would ignore.
+
+    Args:
+        what: the flag or the setting.
+        instead: what to do.
 
     Raises:
         UserError: if the run would be on a CPU.
     """
-    if precision == "fp16" and PartialState().device.type == "cpu":
-        raise UserError("fp16 needs a GPU, and this run is on a CPU: --mixed-precision bf16 or no")
+    if PartialState().device.type == "cpu":
+        raise UserError(f"{what} needs a GPU, and this run is on a CPU: {instead}")
 
 
 def memory_format(device: DeviceSettings) -> torch.memory_format:

@@ -27,6 +27,9 @@ class Alone:
     def autocast(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def no_sync(self, model: nn.Module) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def backward(self, loss: Tensor) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
 

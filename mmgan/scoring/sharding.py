@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from mmgan.errors import UserError
 from mmgan.scoring.extractors import Extractor, Features
 from mmgan.scoring.samples import Generate
+from mmgan.tf32 import without_tf32
 
 CHUNK = 64
 """Images a forward. Also torch-fidelity's batch size, with which features are bitwise its own on one machine."""
@@ -87,7 +88,8 @@ def _chunk(generate: Generate, c: int, count: int, extractor: Extractor) -> Any:
     if first >= count:
         return None
     try:
-        part = extractor(generate(first, min(CHUNK, count - first)))
+        with without_tf32():
+            part = extractor(generate(first, min(CHUNK, count - first)))
     except UserError as error:
         return error
     return part.features.numpy(), part.logits.numpy()

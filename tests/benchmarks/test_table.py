@@ -1,4 +1,4 @@
-"""The table of figures: verdicts, its place in Markdown, and the README's, which must be the committed JSON's."""
+"""The table of figures: verdicts, its places in Markdown, which must show the committed JSON, and one commit a file."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import mixed_forward
+from benchmarks import mixed_forward, run
 from benchmarks.rows import Row
 from benchmarks.run import PARTS, as_json, main
 from benchmarks.table import MARKED, fill, number, render
@@ -50,22 +50,34 @@ def test_numbers_keep_four_digits() -> None:
 
 
 def test_the_table_takes_its_marked_place(tmp_path: Path) -> None:
-    row = as_json(Row("a step", 1.25, "x", (1.2, 1.3), at_most=1.3), quick=False)
-    (tmp_path / "here.json").write_text(json.dumps({"parts": {"gan_step": [row]}}))
+    rows = [
+        as_json(Row("a step", 1.25, "x", (1.2, 1.3), at_most=1.3, arithmetic="1.20 x", headline=True), quick=False),
+        as_json(Row("another", 2, "ms"), quick=False),
+    ]
+    facts = {"commit": "abc", "gpu": None, "processor": "two cores", "torch": "2", "seconds": {"gan_step": 119}}
+    (tmp_path / "here.json").write_text(json.dumps(facts | {"parts": {"gan_step": rows}}))
     text = "before\n<!-- speed:begin here.json -->\nold\n<!-- speed:end -->\nafter\n"
     filled = fill(text, tmp_path)
-    assert filled.splitlines()[4] == "| a step | 1.250 x | 1.200 to 1.300 | at most 1.300 | met |"
+    assert filled.splitlines()[2] == "Commit abc; two cores; torch 2; 2 minutes."
+    assert filled.splitlines()[6:8] == [
+        "| a step | 1.250 x | 1.200 to 1.300 | 1.20 x | at most 1.300 | met |",
+        "| another | 2.000 ms |  |  |  |  |",
+    ]
     assert "old" not in filled
     assert filled.startswith("before\n")
     assert filled.endswith("after\n")
     assert fill(filled, tmp_path) == filled
+    few = fill(text.replace("here.json", "here.json headlines"), tmp_path)
+    assert "a step" in few
+    assert "another" not in few
 
 
-def test_the_readmes_table_is_that_of_the_committed_figures() -> None:
-    text = (ROOT / "README.md").read_text()
-    if not MARKED.search(text):
-        pytest.skip("README.md has no <!-- speed:begin FILE.json --> yet")
-    assert fill(text, ROOT) == text
+@pytest.mark.parametrize(("file", "rows"), [("README.md", range(1, 6)), ("docs/performance.md", range(10, 200))])
+def test_the_tables_are_those_of_the_committed_figures(file: str, rows: range) -> None:
+    text = (ROOT / file).read_text()
+    (place,) = MARKED.finditer(text)
+    assert place[0].count("\n|") - 2 in rows
+    assert fill(text, (ROOT / file).parent) == text
 
 
 def test_a_part_adds_to_the_file(
@@ -84,12 +96,27 @@ def test_a_part_adds_to_the_file(
     assert render(found["parts"]) in capsys.readouterr().out
 
 
+def test_figures_of_another_commit_leave_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mixed_forward, "measure", lambda device, quick: [Row("new", 1.0, "x")])
+    for code, expected in (("one", ["gan_step", "mixed_forward"]), ("two", ["mixed_forward"])):
+        found = {
+            "commit": "one",
+            "seconds": {"gan_step": 3},
+            "parts": {"gan_step": [as_json(Row("old", 1, "x"), True)]},
+        }
+        (tmp_path / "quick.json").write_text(json.dumps(found))
+        monkeypatch.setattr(run, "commit", lambda code=code: code)
+        main(["--quick", "--only", "mixed_forward", "--results", str(tmp_path)])
+        found = json.loads((tmp_path / "quick.json").read_text())
+        assert (found["commit"], list(found["parts"]), list(found["seconds"])) == (code, expected, expected)
+
+
 @pytest.mark.soak
 def test_the_gpu_script_runs_on_a_cpu(tmp_path: Path) -> None:
     words = ["sh", "benchmarks/gpu.sh", "--only", "mixed_forward", "--results", str(tmp_path)]
     settings = {"DEVICE": "cpu", "QUICK": "1", "PYTHON": sys.executable}
-    run = subprocess.run(words, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    done = subprocess.run(words, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "quick.json").read_text())["device"] == "cpu"
 
 
