@@ -47,7 +47,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed  ## measure speed and memory against their targets (about a quarter of an hour)
+bench: $(VENV)/.installed  ## measure speed and memory against their targets, in under twenty minutes on two cores
 	$(BIN)/python benchmarks/run.py
 
 tables: $(VENV)/.installed  ## rewrite the tables and the figure of docs/reproduction from results/

@@ -287,14 +287,21 @@ def test_a_resumed_run_is_bitwise_the_one_that_was_not_stopped(tmp_path: Path, t
     assert_same_run(whole, resumed, scored=False)
 
 
-@pytest.mark.slow(5)
-def test_two_processes_equal_one_with_two_slices(tmp_path: Path) -> None:
-    """Every regularizer and mixing. Two processes warn of nothing. BatchNorm's running statistics see both slices."""
-    flags = [*UNSCORED, *ON, "--penalty-every", "2", "--steps", "3", "--sample-every", "0", "--spectral", "partial"]
-    flags += ["--loss", "relativistic", "--mix-target", "consistency"]
+@pytest.mark.slow(10)
+@pytest.mark.parametrize(
+    ("more", "slices"),
+    [
+        (["--loss", "relativistic", "--mix-target", "consistency", "--spectral", "partial"], 1),
+        (["--loss", "hinge", "--conditional", "--mix-rule", "cutmix", "--batch-size", "16", "--clip-grad", "1"], 2),
+    ],
+    ids=["pairs", "classes, boxes and slices"],
+)
+def test_two_processes_equal_one_with_more_slices(more: list[str], slices: int, tmp_path: Path) -> None:
+    """Every regularizer and mixing. Two processes warn of nothing. BatchNorm's running statistics see all slices."""
+    flags = [*UNSCORED, *ON, "--penalty-every", "2", "--steps", "3", "--sample-every", "0", *more]
     outs = [tmp_path / "two/run", tmp_path / "sliced/run"]
-    two = Job("gan", [*flags, "--out", str(outs[0])], processes=2)
-    sliced = Job("gan", [*flags, "--out", str(outs[1]), "--accumulate", "2"])
+    two = Job("gan", [*flags, "--out", str(outs[0]), "--accumulate", str(slices)], processes=2)
+    sliced = Job("gan", [*flags, "--out", str(outs[1]), "--accumulate", str(2 * slices)])
     for done in run_all([two, sliced]):
         assert set(done.codes) == {0}, done.err
         assert "Warning" not in done.err
