@@ -12,8 +12,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from mmgan.config.fields import Names
-from mmgan.config.gan import GanConfig, GanMixSettings, GanNetworkSettings, GanTrainingSettings
-from mmgan.config.shared import DeviceSettings
+from mmgan.config.gan import GanConfig, GanDeviceSettings, GanMixSettings, GanNetworkSettings, GanTrainingSettings
 from mmgan.data import Images, make_images
 from mmgan.gan.build import make_parts
 from mmgan.gan.loop import GanParts, make_policy, train_gan
@@ -21,7 +20,7 @@ from mmgan.gan.networks import build_networks
 from mmgan.training.tasks import LoopContext
 
 B = 4
-PLAIN = DeviceSettings(mixed_precision="no", channels_last=False)
+PLAIN = GanDeviceSettings(mixed_precision="no", channels_last=False)
 # A learning rate at which no weight moves: every gradient is taken at the same weights.
 STILL = GanTrainingSettings(steps=1, n_dis=1, batch_size=B, lr=1e-12, lr_decay="none")
 
@@ -31,7 +30,7 @@ def images() -> Images:
     return make_images("noise", "train", pixels)
 
 
-def step(device: DeviceSettings, layer: str) -> tuple[dict[str, Any], GanParts]:
+def step(device: GanDeviceSettings, layer: str) -> tuple[dict[str, Any], GanParts]:
     """The losses of one iteration, and the state after it; Adam with beta1 = 0 keeps the gradients as its mean."""
     mix = GanMixSettings(mix=Names(layer))
     settings = GanNetworkSettings(d_width=8, g_width=8, latent_dim=6)
@@ -50,7 +49,7 @@ def gradients(optimizer: torch.optim.Optimizer) -> Tensor:
     return torch.cat([state["exp_avg"].flatten() for state in optimizer.state_dict()["state"].values()])
 
 
-def assert_equal_to_plain(device: DeviceSettings, layer: str, loss: float, gradient: float) -> None:
+def assert_equal_to_plain(device: GanDeviceSettings, layer: str, loss: float, gradient: float) -> None:
     """Losses within `loss`, absolute or relative, and gradients within `gradient` of their norm."""
     (row, state), (plain_row, plain_state) = step(device, layer), step(PLAIN, layer)
     for name in ("loss_d", "loss_d_real", "loss_d_fake", "loss_d_mixed", "loss_g"):

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from mmgan.config.fields import Names
 from mmgan.config.gan import (
     GanConfig,
+    GanDeviceSettings,
     GanMixSettings,
     GanNetworkSettings,
     GanRegularizerSettings,
     GanTrainingSettings,
 )
-from mmgan.config.shared import DeviceSettings
 from mmgan.data import make_images
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import torch_stream
@@ -60,7 +60,7 @@ def parts_of(
     training: GanTrainingSettings, mix: GanMixSettings, regularizers: GanRegularizerSettings, compiled: bool = False
 ) -> GanParts:
     pixels = torch.randint(0, 256, (23, 1, SIZE, SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    networks_of, device = GanNetworkSettings(latent_dim=LATENT), DeviceSettings(compile=compiled)
+    networks_of, device = GanNetworkSettings(latent_dim=LATENT), GanDeviceSettings(compile=compiled)
     config = GanConfig(mix, networks=networks_of, training=training, regularizers=regularizers, device=device)
     images = make_images("random", "train", pixels)
     return make_parts(*networks(), config, images, make_policy(mix), Accelerator(cpu=True))
