@@ -315,7 +315,9 @@ def test_two_processes_equal_one_with_more_slices(more: list[str], slices: int, 
     for name in ("generator", "discriminator", "regularizers"):
         ours, theirs = (load_file(out / f"checkpoints/step-00000003/{name}.safetensors") for out in outs)
         for key in ours:
-            if "running" not in key and "num_batches" not in key:
+            # A bias before a BatchNorm has no gradient but rounding errors, which Adam makes steps of.
+            without = name == "generator" and key.endswith(("conv1.bias", "conv2.bias", "shortcut.bias"))
+            if "running" not in key and "num_batches" not in key and not without:
                 torch.testing.assert_close(ours[key], theirs[key], rtol=1e-4, atol=1e-6)
 
 
