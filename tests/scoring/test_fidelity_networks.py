@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
-from torch_fidelity.feature_extractor_clip import CLIPVisual, FeatureExtractorCLIP
+from torch_fidelity.feature_extractor_clip import FeatureExtractorCLIP
 from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
 
 from mmgan.errors import UserError
 from mmgan.scoring import extractor_source
 from mmgan.scoring.extractors import Extractor
+from tests.support.fidelity_files import SmallVGG, small_clip_file, small_vgg16_file
 from tests.support.scoring_images import smooth_images
 
 
@@ -20,28 +20,8 @@ def built(name: str, weights: Path) -> Extractor:
     return source.build(source.find(weights, download=False), "cpu")
 
 
-@pytest.fixture(scope="module")
-def clip_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A TorchScript archive in CLIP's form, with a transformer of two blocks."""
-
-    class Form(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.visual = CLIPVisual(16, 64, 2, 64, 32).visual
-            self.text_projection = nn.Parameter(torch.randn(8, 16))
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x
-
-    path = tmp_path_factory.mktemp("clip") / "ViT-B-32.pt"
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.manual_seed(0)
-        torch.jit.save(torch.jit.trace(Form(), torch.zeros(1)), str(path))
-    return path
-
-
-def test_clip_is_torch_fidelitys(clip_file: Path, rng_untouched: None) -> None:
+def test_clip_is_torch_fidelitys(tmp_path: Path, rng_untouched: None) -> None:
+    clip_file = small_clip_file(tmp_path)
     images = smooth_images(3, 0, size=40)
     extractor = built("clip-vit-b-32", clip_file)
     with torch.random.fork_rng(), warnings.catch_warnings():
@@ -52,24 +32,8 @@ def test_clip_is_torch_fidelitys(clip_file: Path, rng_untouched: None) -> None:
     assert extractor.preprocessing.startswith("64 px, bilinear as TensorFlow 1")
 
 
-class SmallVGG(nn.Module):
-    """torchvision's VGG16 in form, small in size: its own file would hold 550 MB."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.Sequential(nn.Conv2d(3, 4, 3, 16), nn.ReLU(), nn.AdaptiveAvgPool2d(7), nn.Flatten())
-        hidden = [nn.Linear(196, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 32), nn.ReLU(), nn.Dropout()]
-        self.classifier = nn.Sequential(*hidden, nn.Linear(32, 10))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.features(x))
-
-
 def test_vgg16_is_torch_fidelitys(tmp_path: Path, rng_untouched: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torchvision.models.vgg16", SmallVGG)
-    vgg16_file = tmp_path / "vgg16.pth"
-    with torch.random.fork_rng():
-        torch.save(SmallVGG().state_dict(), vgg16_file)
+    vgg16_file = small_vgg16_file(tmp_path, monkeypatch)
     images = smooth_images(2, 0, size=40)
     extractor = built("vgg16", vgg16_file)
     with torch.random.fork_rng():
