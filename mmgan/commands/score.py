@@ -112,6 +112,7 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     from mmgan.gan.classes import saved_classes
     from mmgan.gan.networks import load_generator
     from mmgan.gan.scores import GanScorer, find_weights
+    from mmgan.process.meeting import meet
     from mmgan.runs.data import load_split
     from mmgan.runs.folder import RunFolder
     from mmgan.runs.trained import data_edits, read_run_config
@@ -128,7 +129,7 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     weights = find_weights(score, data)
     allowed = arguments.allow_changed
     trained = load_generator(folder, arguments.checkpoint, own_network(arguments, "generator"), allow_changed=allowed)
-    accelerator = Accelerator()
+    accelerator = meet(Accelerator)
     real = load_split(data, score.real_split, accelerator)
     training, _ = training_images(config, real if real.split == "train" else load_split(data, "train", accelerator))
     edits = [*trained.edits, *data_edits(trained, training.digest, allow_changed=allowed)]
@@ -173,6 +174,7 @@ def _score_images(arguments: argparse.Namespace) -> dict[str, Any]:
     from accelerate import Accelerator
 
     from mmgan.process.accelerator import main_process_first
+    from mmgan.process.meeting import meet
     from mmgan.scoring import (
         InceptionExtractor,
         Processes,
@@ -198,7 +200,7 @@ def _score_images(arguments: argparse.Namespace) -> dict[str, Any]:
     protocol = arguments.protocol or CUSTOM
     source = extractor_source(name, arguments.resize)
     weights = source.find(arguments.extractor_weights, download=arguments.download)
-    accelerator = Accelerator()
+    accelerator = meet(Accelerator)
     with main_process_first(accelerator):  # the first downloads for all
         root, download = arguments.data_root or DataSettings().data_root, arguments.download
         places = {"image_size": arguments.image_size, "data_root": root, "download": download}

@@ -12,6 +12,7 @@ from accelerate.utils import broadcast_object_list
 
 from mmgan.config.shared import DeviceSettings, RunSettings
 from mmgan.errors import StorageFailed, UserError
+from mmgan.process.meeting import meet
 from mmgan.tf32 import allow_tf32
 
 T = TypeVar("T")
@@ -21,20 +22,25 @@ def make_accelerator(run: RunSettings, device: DeviceSettings, folder: str) -> A
     """The Accelerator of a run, with its tracker.
 
     Raises:
-        UserError: if the tracker's package is not installed, or fp16 or TF32 is wanted on a CPU.
+        UserError: if the tracker's package is not installed, fp16 or TF32 is wanted on a CPU, or the processes cannot
+            meet.
     """
     if run.tracker != "none" and run.tracker not in [str(name) for name in get_available_trackers()]:
         raise UserError(f"--tracker {run.tracker} needs the package '{run.tracker}': pip install {run.tracker}")
-    if (device.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION")) == "fp16":
-        refuse_on_cpu("fp16", "--mixed-precision bf16 or no")
-    if device.tf32:
-        refuse_on_cpu("--tf32", "leave it out")
-    accelerator = Accelerator(
-        mixed_precision=device.mixed_precision,
-        log_with=None if run.tracker == "none" else run.tracker,
-        project_dir=folder,
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=False)],
-    )
+
+    def make() -> Accelerator:
+        if (device.mixed_precision or os.environ.get("ACCELERATE_MIXED_PRECISION")) == "fp16":
+            refuse_on_cpu("fp16", "--mixed-precision bf16 or no")
+        if device.tf32:
+            refuse_on_cpu("--tf32", "leave it out")
+        return Accelerator(
+            mixed_precision=device.mixed_precision,
+            log_with=None if run.tracker == "none" else run.tracker,
+            project_dir=folder,
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=False)],
+        )
+
+    accelerator = meet(make)
     allow_tf32(device.tf32)  # after the Accelerator, which may allow it by itself
     return accelerator
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from mmgan.errors import Stopped, StorageFailed, TrainingFailed, UserError, printable
 from mmgan.memory import out_of_memory
 from mmgan.process.output import open_standard_streams, silence
+from mmgan.process.peers import DONE, is_told_by_main, of_program, part, settle
 from mmgan.process.stopping import EXIT_CODES
 
 IMPOSSIBLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.ENOENT)
@@ -32,47 +33,59 @@ def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
         open_standard_streams()
-        try:
+        with of_program():
             try:
-                _check_surroundings()
-                if argv is None:
-                    put_working_folder_first()
-                main(sys.argv[1:] if argv is None else argv)
-            finally:
-                sys.stdout.flush()  # here, where it matters whether somebody reads
-        except UserError as error:
-            return _tell(error, 2)
-        except (TrainingFailed, StorageFailed) as error:
-            return _tell(error, 1)
-        except (MemoryError, RuntimeError) as error:
-            line = out_of_memory(error)
-            if line is None:
+                code = _end_of(main, argv)
+            except Exception:
+                settle()  # where another process has ended, what this one has to say is only that
                 raise
-            return _tell(line, 1)
-        except BrokenPipeError:
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError, ValueError):
-                    silence(stream.fileno())
-            return EXIT_CODES[signal.SIGPIPE]
-        except OSError as error:
-            if error.filename is None:
-                raise
-            name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
-            return _tell(f"{name}: {error.strerror}", 2 if error.errno in IMPOSSIBLE else 1)
-        except Stopped as stopped:  # the session has said where it saved
-            if stopped.signal is signal.SIGPIPE:  # what it said went nowhere
-                _tell("nobody reads the output any more: stopped with a checkpoint, --resume goes on", 0)
-            return EXIT_CODES[stopped.signal]
-        except KeyboardInterrupt:
-            return _tell("interrupted", EXIT_CODES[signal.SIGINT])
-        finally:
-            if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-                # Networks hold the process group, in cycles of references. A thread of the group that asks for the GIL
-                # while the interpreter ends is unwound by force, and C++ answers that with SIGABRT.
-                gc.collect()
-        return 0
+            part(str(code).encode() if code in (1, 2) else DONE)
+            return code
 
     return run
+
+
+def _end_of(main: Callable[[Sequence[str]], None], argv: Sequence[str] | None) -> int:
+    """Run main(argv), print its errors, and return the exit code."""
+    try:
+        try:
+            _check_surroundings()
+            if argv is None:
+                put_working_folder_first()
+            main(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()  # here, where it matters whether somebody reads
+    except UserError as error:
+        return _tell(error, 2)
+    except (TrainingFailed, StorageFailed) as error:
+        return _tell(error, 1)
+    except (MemoryError, RuntimeError) as error:
+        line = out_of_memory(error)
+        if line is None:
+            raise
+        return _tell(line, 1)
+    except BrokenPipeError:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                silence(stream.fileno())
+        return EXIT_CODES[signal.SIGPIPE]
+    except OSError as error:
+        if error.filename is None:
+            raise
+        name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+        return _tell(f"{name}: {error.strerror}", 2 if error.errno in IMPOSSIBLE else 1)
+    except Stopped as stopped:  # the session has said where it saved
+        if stopped.signal is signal.SIGPIPE and os.environ.get("RANK", "0") == "0":  # what it said went nowhere
+            _tell("nobody reads the output any more: stopped with a checkpoint, --resume goes on", 0)
+        return EXIT_CODES[stopped.signal]
+    except KeyboardInterrupt:
+        return _tell("interrupted", EXIT_CODES[signal.SIGINT])
+    finally:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            # Networks hold the process group, in cycles of references. A thread of the group that asks for the GIL
+            # while the interpreter ends is unwound by force, and C++ answers that with SIGABRT.
+            gc.collect()
+    return 0
 
 
 def _check_surroundings() -> None:
@@ -103,7 +116,9 @@ def put_working_folder_first() -> None:
 
 
 def _tell(error: Exception | str, code: int) -> int:
-    if os.environ.get("RANK", "0") == "0":  # every process gets the same error; one prints it
+    if not is_told_by_main():  # as a rule every process gets the same error
+        rank = os.environ.get("RANK", "0")
+        where = "" if rank == "0" else f"process {rank}: "
         with contextlib.suppress(BrokenPipeError):
-            print(f"error: {printable(str(error))}", file=sys.stderr, flush=True)
+            print(f"error: {where}{printable(str(error))}", file=sys.stderr, flush=True)
     return code

@@ -1,6 +1,5 @@
 """Signals that ask a run to stop, and how its processes agree on its last step."""
 
-import contextlib
 import os
 import select
 import signal
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mmgan.errors import Stopped
+from mmgan.process.peers import STOPPED, announce, write_line
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -159,8 +159,7 @@ class StopRequests:
         )
 
     def _exit(self, line: str) -> None:
-        # Not through Python's files: the main thread may hold their locks forever.
         if self._rank == "0":
-            with contextlib.suppress(OSError):
-                os.write(2, f"{line}\n".encode())
+            write_line(line)
+        announce(STOPPED)
         os._exit(EXIT_CODES[signal.Signals(self._signal)])

@@ -15,12 +15,10 @@ from mmgan.errors import UserError
 from mmgan.scoring import extractor_source
 from mmgan.scoring.dinov2 import MODELS
 from mmgan.scoring.extractors import Extractor
+from tests.support.natural import LITE, needs_lite
 from tests.support.scoring_images import smooth_images
 
 timm = pytest.importorskip("timm")
-
-LITE = Path(__file__).parents[2].resolve() / "../shared/weights/tf_efficientnet_lite0.safetensors"
-needs_lite = pytest.mark.skipif(not LITE.is_file(), reason=f"no {LITE}")
 
 
 def built(name: str, weights: Path) -> Extractor:

@@ -3,6 +3,7 @@ that it happens to."""
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -70,9 +71,75 @@ def hear(number: signal.Signals, here: bool) -> None:
         at_step(signal_self)
 
 
+def die(here: bool) -> None:
+    """It is killed in the middle of a step."""
+    if here:
+        at_step(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def stop(here: bool) -> None:
+    """It is stopped in the middle of a step, and goes on after all others have given it up."""
+    import mmgan.process.peers
+
+    mmgan.process.peers.SILENCE = 2.0
+
+    def stop_self() -> None:
+        if os.fork() == 0:
+            time.sleep(2 * mmgan.process.peers.SILENCE + 2)
+            os.kill(os.getppid(), signal.SIGCONT)
+            os._exit(0)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    if here:
+        at_step(stop_self)
+
+
+def pause_all(_: bool) -> None:
+    """All are stopped together for longer than any may be silent, as a scheduler suspends a job."""
+    import mmgan.process.peers
+
+    mmgan.process.peers.SILENCE = 20.0
+
+    def stop_self() -> None:
+        if os.fork() == 0:
+            time.sleep(25)
+            os.kill(os.getppid(), signal.SIGCONT)
+            os._exit(0)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    at_step(stop_self)
+
+
+def go_elsewhere(here: bool) -> None:
+    """It does not see the others' files."""
+    import mmgan.process.meeting
+
+    mmgan.process.meeting.MEETING = 5.0
+    if here:
+        os.chdir("/")
+
+
+def take_port(here: bool) -> None:
+    """Another program has the port at which they are to meet."""
+    import mmgan.process.meeting
+
+    mmgan.process.meeting.MEETING = 3.0
+    if here:
+        server = socket.create_server((os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])))
+        KEPT.append(server)
+
+
+KEPT: list[socket.socket] = []
+"""What stays open until the process ends."""
+
 FAULTS: dict[str, Callable[[bool], None]] = {
     "hang in loading": hang_in_loading,
     "hang in step": hang_in_step,
     "leave": leave,
+    "die": die,
+    "stop": stop,
+    "pause all": pause_all,
+    "elsewhere": go_elsewhere,
+    "port taken": take_port,
     **{number.name: lambda here, n=number: hear(n, here) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)},
 }

@@ -72,6 +72,7 @@ class Done:
     Attributes:
         codes: the exit code of each process; negative: the signal that killed it.
         err: stderr of the main process.
+        errs: stderr of each process.
         out: stdout of the main process.
         writes: the write points that the main process met.
     """
@@ -80,6 +81,7 @@ class Done:
     err: str
     out: str
     writes: list[str] = field(default_factory=list)
+    errs: list[str] = field(default_factory=list)
 
     @property
     def code(self) -> int:
@@ -264,9 +266,10 @@ def fork(job: Job) -> Done:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        children = []
+        children, errs = [], []
         for rank in range(job.processes):
             own_out, own_err, own_log = (path.with_suffix(f".{rank}") if rank else path for path in (out, err, log))
+            errs.append(own_err)
             environment = {}
             if job.processes > 1:
                 environment = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(job.processes)}
@@ -274,7 +277,7 @@ def fork(job: Job) -> Done:
             children.append(start(lambda log=own_log: run_job(job, log), own_out, own_err, environment))
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         writes = log.read_text().splitlines() if log.exists() else []
-        return Done(codes, err.read_text(), out.read_text(), writes)
+        return Done(codes, err.read_text(), out.read_text(), writes, [path.read_text() for path in errs])
 
 
 def start(action: Callable[[], int], out: Path, err: Path, environment: dict[str, str]) -> int:
