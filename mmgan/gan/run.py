@@ -139,12 +139,13 @@ def train(
         if session.settings.resume:
             judge.catch_up(scoring)
         tasks = [Task(judge.sample, score.sample_every), session.checkpoints(), scoring]
+        measures = []
         if diagnosing is not None:
             diagnosing.forget_later()
-            tasks.insert(0, diagnosing.task())
+            measures.append(diagnosing.measure())
         if callbacks:
             tasks.append(Task(Callbacks(callbacks, parts, session).call, session.settings.log_every))
-        train_gan(parts, mix, training, session.context(*tasks))
+        train_gan(parts, mix, training, session.context(*tasks, measures=measures))
         return sampling_generator(parts, session.accelerator)  # while the processes are still connected
 
 
