@@ -14,16 +14,17 @@ from mmgan.config.parse import flat
 from mmgan.data import Images, draw_balanced, hold_out
 from mmgan.draws import torch_stream
 from mmgan.errors import UserError
+from mmgan.faults import user_code
 from mmgan.gan.classes import Classes, find_classes, layers_to_mix, require_use
 from mmgan.gan.diagnoser import Diagnoser, some_images
 from mmgan.gan.first_call import share_weights, try_discriminator, try_generator
+from mmgan.gan.first_compile import try_compile
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy
 from mmgan.gan.networks import build_networks
 from mmgan.gan.own import OwnNetworks
 from mmgan.gan.regularization import check_rule, count_heads, make_augment
 from mmgan.gan.scores import GanScorer, find_weights
 from mmgan.mixing.policies import RealFakePolicy
-from mmgan.networks.faults import user_code
 from mmgan.process.accelerator import memory_format
 from mmgan.process.stopping import StopRequests
 from mmgan.regularizers import make_regularizers
@@ -150,6 +151,12 @@ def try_own(
         own.notes += try_discriminator(
             own.discriminator, discriminator, own.pick, separate, shape, 2 * b, accelerator, classes
         )
+    if config.device.compile:
+        rows = {"generator": (b, config.networks.latent_dim), "discriminator": (2 * b, *shape)}
+        for role, network in (("generator", generator), ("discriminator", discriminator)):
+            if (theirs := own.by_role.get(role)) is not None:
+                y = () if classes is None else (torch.zeros(rows[role][0], dtype=torch.int64),)
+                try_compile(theirs, network, (torch.zeros(rows[role]), *y), accelerator)
 
 
 def try_classes(

@@ -43,7 +43,7 @@ def program(main: Callable[[Sequence[str]], None]) -> Callable[..., int]:
         except UserError as error:
             return _tell(error, 2)
         except (TrainingFailed, StorageFailed) as error:
-            return _tell(error, 1)
+            return _tell(error, 1, everywhere=isinstance(error, TrainingFailed) and error.of_one_process)
         except (MemoryError, RuntimeError) as error:
             line = out_of_memory(error)
             if line is None:
@@ -102,8 +102,8 @@ def put_working_folder_first() -> None:
         sys.path.insert(0, here)
 
 
-def _tell(error: Exception | str, code: int) -> int:
-    if os.environ.get("RANK", "0") == "0":  # every process gets the same error; one prints it
+def _tell(error: Exception | str, code: int, *, everywhere: bool = False) -> int:
+    if everywhere or os.environ.get("RANK", "0") == "0":  # most errors are every process's; one prints them
         with contextlib.suppress(BrokenPipeError):
             print(f"error: {printable(str(error))}", file=sys.stderr, flush=True)
     return code

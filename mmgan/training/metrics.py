@@ -97,7 +97,7 @@ class Metrics:
             )
 
     def finish_step(self, step: int, last: int) -> None:
-        """Measure what is due, flush if somebody needs the metrics now, run the tasks that are due, and stop if asked to.
+        """Measure, flush if somebody needs the metrics now, run the tasks that are due, and stop if asked to.
 
         Args:
             step: the number of steps done; its metrics have been added.
