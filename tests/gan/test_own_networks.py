@@ -244,7 +244,7 @@ def test_an_exception_during_training_is_told_in_one_line(place: Path, capsys: p
     flags = ["--discriminator", "mine.py:FailsLater", "--pick", "0", "--mix", "block1"]
     assert train(*flags, "--steps", "30", "--checkpoint-every", "1", "--sample-every", "0", "--n-dis", "1") == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    (last,) = (place / "run/checkpoints").glob("step-*[0-9]")
+    last = sorted((place / "run/checkpoints").glob("step-*"))[-1]
     found = re.fullmatch(
         r"error: mine.py:FailsLater failed after step (\d+): ArithmeticError: the moon \((.*), line (\d+), in forward\)"
         r"; (.*) is kept, --resume goes on from it; traceback in (.*)",
