@@ -74,7 +74,7 @@ def build(
     parts = make_parts(*networks, config, images, policy, accelerator, own.pick, classes)
     scorer = None
     if score.score_every:
-        real = split if score.real_split == split.split else load_split(data, score.real_split, accelerator)
+        real = real_images(config, split, held_out, accelerator)
         averaged = config.training.ema > 0
         scorer = GanScorer(
             score, real, weights, data.data_root, parts.latent_dim, seed, averaged, accelerator, stop, classes
@@ -111,6 +111,25 @@ def make_diagnoser(config: GanConfig, train: Images, held_out: Images | None, de
         config.training.batch_size,
         config.run.seed,
         device,
+    )
+
+
+def real_images(config: GanConfig, split: Images, held_out: Images | None, accelerator: Accelerator) -> Images:
+    """The images that a run is scored against.
+
+    Args:
+        config: the run's.
+        split: the training split.
+        held_out: as `training_images` returns it.
+        accelerator: the run's.
+    """
+    if config.score.real_split == "held-out":
+        assert held_out is not None  # GanConfig refuses it without --holdout
+        return held_out
+    return (
+        split
+        if config.score.real_split == split.split
+        else load_split(config.data, config.score.real_split, accelerator)
     )
 
 

@@ -89,6 +89,9 @@ def test_runs_are_shared_and_not_trained_again(runs: Path, tmp_path: Path) -> No
         (["spiral", "--jobs", "0"], "--jobs 0 is out of range: it must be at least 1"),
         (["spiral", "--scale", "gpu"], "argument --scale: invalid choice: 'gpu'"),
         ([], "the following arguments are required: NAME"),
+        (["spiral", "--minutes", "5"], "--minutes is for regularizers-gan alone"),
+        (["regularizers-gan", "--minutes", "-1"], "--minutes -1.0 is out of range: it must be at least 0"),
+        (["all", "--extractor-weights", "x"], "--extractor-weights is for regularizers-gan alone"),
     ],
 )
 def test_bad_words(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
