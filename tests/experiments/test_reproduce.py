@@ -110,6 +110,19 @@ def test_missing_data_is_told_before_any_work(tmp_path: Path, capsys: pytest.Cap
     assert not (tmp_path / "out" / "cifar" / "results.json").exists()
 
 
+def test_the_study_tells_what_it_lacks_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    words = ["regularizers-gan", "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    assert main([*words, "--data-root", str(tmp_path)]) == 2
+    assert str(tmp_path / "cifar10-jpeg") in capsys.readouterr().err
+    for more in (["--quick"], ["--scale", "paper"]):
+        assert main([*words, *more, "--extractor-weights", "x"]) == 2
+        assert "--extractor-weights is the file of timm:tf_efficientnet_lite0" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_damaged_result_is_told(tmp_path: Path) -> None:
     from mmgan.errors import UserError
 

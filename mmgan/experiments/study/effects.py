@@ -9,7 +9,7 @@ from mmgan.analysis.seeds import PairedDifference, paired_difference
 from mmgan.analysis.several import holm, paired_p_value
 from mmgan.experiments.framework.outcome import Finding
 from mmgan.experiments.framework.verdicts import Direction, compare_arms, mean_sd
-from mmgan.experiments.study.arms import ALSO, ARMS
+from mmgan.experiments.study.arms import ALSO, ARMS, NONE
 from mmgan.experiments.study.rows import Row
 
 LEVEL = 0.05
@@ -108,10 +108,11 @@ def effects(
 
 def _effect(rows: Sequence[Row], measure: Measure, arm: str, against: str, images: int) -> Effect:
     ours, theirs = (values_of(rows, measure, name, images) for name in (arm, against))
-    source = ARMS[arm].source
-    claim = f"{measure.better} ({source})" if source and ARMS[arm].against == against else ""
     what = f"{images:,} images: {measure.name}, {arm} against {against}"
+    claim = ARMS[arm].paper if against == NONE and measure.name.startswith("FD") else ""
     finding = compare_arms(what, claim, ours, theirs, measure.better, measure.digits)
+    if not claim:
+        finding = replace(finding, verdict="no number to compare with")
     return Effect(measure, arm, against, images, finding, paired_difference(ours, theirs), paired_p_value(ours, theirs))
 
 

@@ -6,6 +6,7 @@ docs/reproduction/regularizers-gan.md gives the reasons.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mmgan.errors import UserError
 from mmgan.experiments.framework.outcome import Place
 from mmgan.experiments.study.arms import ARMS, MIX, NONE, TRIES, Rates
 from mmgan.sweeps.definition import Settings
@@ -56,19 +57,27 @@ class Protocol:
 
 
 def protocol_of(place: Place) -> Protocol:
-    """The protocol at this place's scale."""
+    """The protocol at this place's scale.
+
+    Raises:
+        UserError: for a file of weights where no single extractor takes one.
+    """
+    if place.extractor_weights is not None and (place.quick or place.scale == "paper"):
+        raise UserError(
+            f"--extractor-weights is the file of {TIMM}: leave it out, --quick and --scale paper have other extractors"
+        )
     if place.quick:
         return _quick()
     return _paper() if place.scale == "paper" else _cpu(place)
 
 
 def _cpu(place: Place) -> Protocol:
-    steps = 600
+    steps = 450
     settings = {
         "data": f"folder:{place.data_root}/cifar10-jpeg",
         **{"d_width": 16, "g_width": 16, "latent_dim": 64, "batch_size": 32, "n_dis": 2, "steps": steps},
         "mixed_precision": "no",
-        **{"holdout": 0.1, "real_split": "held-out", "real_images": 300, "score_samples": 300},
+        **{"holdout": 0.1, "real_split": "held-out", "real_images": 250, "score_samples": 250},
         **{"score_every": steps // 3, "diagnose_every": steps // 3, "sample_every": steps, "checkpoint_every": 0},
         **{"density_coverage": False, "intervals": False},
     }
@@ -84,7 +93,7 @@ def _cpu(place: Place) -> Protocol:
         search_seed=900,
         main_seeds=tuple(range(8)),
         least=5,
-        test=(Judged(TIMM, 1_000, 2_000),),
+        test=(Judged(TIMM, 500, 2_000),),
         cpu_hours=12.0,
     )
 

@@ -25,7 +25,8 @@ class Row:
         curve: by step, from validation images: {"step", "fd", "kid", "recall", "r"}; None where there is no number.
         best_step: the step with the lowest validation FD; its weights were tested.
         test: by extractor: {"digest", "samples", "real", "fd", "kid", "precision", "recall", "class_score"}.
-        cpu_seconds: of the processor for training and judging, start included.
+        cpu_seconds: of the processor for training and judging, start included; of a run that was stopped and resumed,
+            since its last start.
     """
 
     phase: str

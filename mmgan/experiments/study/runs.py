@@ -12,14 +12,17 @@ from typing import Any
 from mmgan.errors import TrainingFailed
 from mmgan.experiments.framework.machine import commit, machine, versions
 from mmgan.experiments.framework.outcome import Place
+from mmgan.experiments.framework.studies import check_data
 from mmgan.experiments.study.plan import Planned
 from mmgan.experiments.study.protocol import Judged, Protocol
 from mmgan.experiments.study.rows import Row, kept_settings
+from mmgan.gan.scores import CLASSIFIER
 from mmgan.report.entries import FID, IS, KID, PRECISION, RECALL
 from mmgan.runs.checkpoints import find_checkpoint
 from mmgan.runs.folder import RunFolder
 from mmgan.runs.loading import read_facts
-from mmgan.sweeps.definition import Sweep
+from mmgan.scoring import extractor_source
+from mmgan.sweeps.definition import Sweep, list_runs
 from mmgan.sweeps.local import cores, environment
 from mmgan.sweeps.running import run_sweep
 
@@ -48,16 +51,7 @@ def run_batch(place: Place, protocol: Protocol, batch: Sequence[Planned]) -> lis
         Stopped: if a signal ended the runs; they go on from their checkpoints.
     """
     before = _children_seconds()
-    sweep = Sweep(
-        trainer="gan",
-        config=protocol.config,
-        settings={},
-        seeds=(batch[0].seed,),
-        arms={one.label: one.settings for one in batch},
-        baseline=None,
-        folder=place.runs / "regularizers-gan" / batch[0].phase,
-    )
-    result = run_sweep(sweep, jobs=place.jobs, say=place.say)
+    result = run_sweep(_sweep(place, protocol, batch), jobs=place.jobs, say=place.say)
     if result.failed:
         raise TrainingFailed(f"{len(result.failed)} of {len(batch)} runs failed; the same command goes on")
     folders = {ended.run.arm: ended.run.folder for ended in result.runs}
@@ -69,6 +63,30 @@ def run_batch(place: Place, protocol: Protocol, batch: Sequence[Planned]) -> lis
         (_row(one, folders[one.label], test, round(cpu, 1)), folders[one.label])
         for one, test in zip(batch, tested, strict=True)
     ]
+
+
+def check_inputs(place: Place, protocol: Protocol, one: Planned) -> None:
+    """Refuse missing data or weights in one line, before any run.
+
+    Raises:
+        UserError: for what is missing.
+    """
+    check_data(list_runs(_sweep(place, protocol, [one]))[0].config)
+    for judge in protocol.test:
+        if judge.extractor != CLASSIFIER:
+            extractor_source(judge.extractor).find(place.extractor_weights, download=place.scale == "paper")
+
+
+def _sweep(place: Place, protocol: Protocol, batch: Sequence[Planned]) -> Sweep:
+    return Sweep(
+        trainer="gan",
+        config=protocol.config,
+        settings={},
+        seeds=(batch[0].seed,),
+        arms={one.label: one.settings for one in batch},
+        baseline=None,
+        folder=place.runs / "regularizers-gan" / batch[0].phase,
+    )
 
 
 def _test(folder: RunFolder, judges: Sequence[Judged], place: Place, threads: int) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from mmgan.experiments.study.effects import effects, measures, median_cpu_minute
 from mmgan.experiments.study.plan import EFFECT, STRENGTH, Plan, Planned
 from mmgan.experiments.study.protocol import Protocol, protocol_of
 from mmgan.experiments.study.rows import append_row, read_rows
-from mmgan.experiments.study.runs import batches, keep_samples, run_batch
+from mmgan.experiments.study.runs import batches, check_inputs, keep_samples, run_batch
 from mmgan.experiments.study.study_figures import curves, forest, samples
 
 ROWS = "rows.jsonl"
@@ -37,6 +37,8 @@ def _run_all(place: Place, protocol: Protocol, path: Path, end: float | None) ->
     for k in range(len(list(Plan(protocol, read_rows(path)).stages()))):
         plan = Plan(protocol, read_rows(path))  # a main stage depends on the rows of the stages before it
         left = [one for one in list(plan.stages())[k] if plan.row_of(one) is None]
+        if left and (end is None or time.monotonic() < end):
+            check_inputs(place, protocol, left[0])
         for batch in batches(left, place.jobs):
             rows = read_rows(path)
             spent = sum(row.cpu_seconds for row in rows) / 3600
