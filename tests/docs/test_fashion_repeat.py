@@ -45,6 +45,6 @@ def test_the_runs_of_the_sweep_are_read(tmp_path: Path) -> None:
             (folder / "scores.json").write_text(json.dumps({"last": entry, "best": entry, "history": [entry]}))
             wanted.setdefault(arm, []).append(seed + 0.5 * k)
     assert fashion_repeat.repeated(tmp_path)["values"]["FID"] == wanted
-    (folder / "scores.json").write_text("{}")
+    (folder / "scores.json").unlink()
     with pytest.raises(UserError, match=r"seed1009 is not finished: run the sweep again"):
         fashion_repeat.repeated(tmp_path)
