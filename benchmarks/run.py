@@ -24,7 +24,7 @@ from benchmarks.table import render
 
 PARTS = (
     *("gan_step", "regularized_step", "classifier_step", "mixed_forward", "core", "overhead", "precision", "scaling"),
-    *("processes", "data", "scoring", "score_scaling", "intervals", "memory", "commands", "startup"),
+    *("processes", "data", "scoring", "score_scaling", "intervals", "memory", "commands", "startup", "mimicry"),
 )
 RESULTS = Path(__file__).parent / "results"
 
