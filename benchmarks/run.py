@@ -39,7 +39,7 @@ PARTS = (
         "intervals",
         "memory",
     ),
-    *("commands", "startup"),
+    *("commands", "startup", "mimicry"),
 )
 RESULTS = Path(__file__).parent / "results"
 

@@ -34,6 +34,7 @@ class Gan:
     g_width: int = 256
     latent_dim: int = 128
     n_dis: int = 5
+    g_batch_factor: int = 2
 
     def networks(self, layout: torch.memory_format = torch.channels_last) -> tuple[Generator, nn.Module]:
         """Build generator and discriminator, initialised by the seed."""
@@ -53,7 +54,8 @@ class Gan:
         return make_batches(self.images(), self.batch_size, seed=SEED, device=self.device, dequantize=True)
 
     def settings(self, steps: int = 1) -> GanTrainingSettings:
-        return GanTrainingSettings(steps=steps, batch_size=self.batch_size, n_dis=self.n_dis, lr_decay="none")
+        sizes = {"batch_size": self.batch_size, "n_dis": self.n_dis, "g_batch_factor": self.g_batch_factor}
+        return GanTrainingSettings(steps=steps, lr_decay="none", **sizes)
 
     def parts(self, layers: str = LAYERS, layout: torch.memory_format = torch.channels_last) -> GanParts:
         """Build networks and optimizers as the trainer does."""

@@ -15,7 +15,8 @@ class UserError(ValueError):
 
 
 class TrainingFailed(RuntimeError):
-    """A run that cannot go on: its numbers are no longer finite. One line; the command line exits with code 1."""
+    """A run that cannot go on: its numbers are no longer finite, or networks of the user's own raised an exception. One
+    line; the command line exits with code 1."""
 
 
 class StorageFailed(RuntimeError):

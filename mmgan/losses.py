@@ -151,16 +151,19 @@ def consistency_loss(mixed: Any, outputs: Any, plan: Pairs) -> Float[Tensor, ""]
 
     The target of relativistic losses, in which a mixed row has no label; it goes with the others too.
 
+    The gradient reaches both sides, so that a constant on all outputs has none. With detached targets the term would
+    push the level of the outputs, the targets would follow, and no relativistic loss holds the level: they run away.
+
     Args:
         mixed: outputs of the M mixed rows, a nest; with M = 0 the loss is 0.
-        outputs: of the rows that were mixed, 2b of them, real rows first. They are targets: no gradient reaches them.
+        outputs: of the rows that were mixed, 2b of them, real rows first.
         plan: by which they were mixed.
     """
     first = heads(mixed)[0]
     if not any(len(head) for head in heads(mixed)):
         return first.new_zeros((), dtype=torch.float32)
     plan = plan.of_outputs()
-    wanted = map_nest(lambda _, leaf: plan.mix_outputs(leaf.detach()), outputs)
+    wanted = map_nest(lambda _, leaf: plan.mix_outputs(leaf), outputs)
     return squared_error(mixed, wanted, plan.weight)
 
 

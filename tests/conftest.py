@@ -76,11 +76,12 @@ def judge_cache(suite_cache: Path) -> Path:
 def forked_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The processes of a sweep and of an experiment are forks of one Python; all else about them is as it is."""
     import mmgan.experiments.classifiers.evaluations
+    import mmgan.experiments.study.runs
     import mmgan.sweeps.local
     from tests.support.forks import ForkedPopen, forked_run
 
     forked = SimpleNamespace(Popen=ForkedPopen, run=forked_run, DEVNULL=subprocess.DEVNULL, STDOUT=subprocess.STDOUT)
-    for module in (mmgan.sweeps.local, mmgan.experiments.classifiers.evaluations):
+    for module in (mmgan.sweeps.local, mmgan.experiments.classifiers.evaluations, mmgan.experiments.study.runs):
         monkeypatch.setattr(module, "subprocess", forked)
 
 

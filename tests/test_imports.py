@@ -15,7 +15,7 @@ import mmgan
 ROOT = Path(__file__).parents[1]
 
 LINE = [
-    "errors draws memory storage digests modes nests outputs losses relativistic tf32 transfer",
+    "errors faults draws memory storage digests modes nests outputs losses relativistic tf32 transfer",
     "config",
     "data",
     "networks",

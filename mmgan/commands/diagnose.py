@@ -39,10 +39,10 @@ def main(argv: Sequence[str]) -> None:
 
     import torch
 
+    from mmgan.faults import user_code
     from mmgan.gan.build import make_diagnoser, training_images
     from mmgan.gan.networks import load_both
     from mmgan.gan.own import OwnNetworks
-    from mmgan.networks.faults import user_code
     from mmgan.report.diagnosis import diagnosis_line
     from mmgan.report.diagnosis_picture import diagnosis_picture
     from mmgan.runs.data import read_split

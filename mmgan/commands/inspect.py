@@ -43,8 +43,8 @@ def main(argv: Sequence[str]) -> None:
 
     import torch
 
+    from mmgan.faults import user_code
     from mmgan.mixing import Mixed
-    from mmgan.networks.faults import user_code
     from mmgan.networks.pick import Pick
 
     network, shape, classes = _network(arguments.network, arguments.input, _json(arguments.args))

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmgan.commands.arguments import Parser
 from mmgan.config.fields import check_range
 from mmgan.errors import UserError, did_you_mean
-from mmgan.experiments.catalogue import EXPERIMENTS
+from mmgan.experiments.catalogue import EXPERIMENTS, STUDY
 from mmgan.process.program import program
 
 DESCRIPTION = """\
@@ -45,6 +45,14 @@ def parser() -> Parser:
     parser.add_argument(
         "--jobs", type=int, help="training runs at a time (default: one a core at cpu scale, 1 at paper scale)"
     )
+    parser.add_argument(
+        "--minutes", type=float, help=f"{STUDY}: begin no further run after these, and report what is there; 0: report"
+    )
+    parser.add_argument(
+        "--extractor-weights",
+        metavar="FILE",
+        help=f"{STUDY}: weights of its extractor; unset: the cache of its library",
+    )
     return parser
 
 
@@ -57,6 +65,10 @@ def main(argv: Sequence[str]) -> None:
         hint = did_you_mean(unknown[0], [*EXPERIMENTS, "all"])
         raise UserError(f"there is no experiment '{unknown[0]}': {hint}")
     check_range(arguments, "jobs", least=1)
+    check_range(arguments, "minutes", least=0)
+    for flag, value in {"--minutes": arguments.minutes, "--extractor-weights": arguments.extractor_weights}.items():
+        if value is not None and arguments.names != [STUDY]:
+            raise UserError(f"{flag} is for {STUDY} alone: leave it out, or name no other experiment")
 
     from mmgan.experiments.framework.documents import (  # here, so that --help does not wait for torch
         markdown,
@@ -81,6 +93,8 @@ def main(argv: Sequence[str]) -> None:
             data_root=arguments.data_root,
             jobs=arguments.jobs or (cores() if arguments.scale == "cpu" else 1),
             say=say,
+            minutes=arguments.minutes,
+            extractor_weights=arguments.extractor_weights,
         )
         say(f"{name}: {EXPERIMENTS[name].reproduces}")
         place.folder.mkdir(parents=True, exist_ok=True)

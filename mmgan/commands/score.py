@@ -68,7 +68,9 @@ def parser() -> Parser:
         help="a run folder; or images: a folder, a .zip, an .npz with one array (n, h, w, 3), hf:OWNER/NAME, or a"
         " data set as --data names it",
     )
-    parser.add_argument("--real", metavar="NAME", help="for a run: train or test of its data; else the real images")
+    parser.add_argument(
+        "--real", metavar="NAME", help="for a run: train, test or held-out of its data; else the real images"
+    )
     parser.add_argument("--real-split", choices=["train", "test"], help="of a data set that --real names; unset: train")
     parser.add_argument("--image-size", type=int, help="for images of several sizes: resize their centred squares")
     parser.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's name (default: last)")
@@ -108,7 +110,7 @@ def parser() -> Parser:
 def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
     from accelerate import Accelerator
 
-    from mmgan.gan.build import training_images
+    from mmgan.gan.build import real_images, training_images
     from mmgan.gan.classes import saved_classes
     from mmgan.gan.networks import load_generator
     from mmgan.gan.scores import GanScorer, find_weights
@@ -119,19 +121,23 @@ def _score_run(arguments: argparse.Namespace) -> dict[str, Any]:
 
     folder = RunFolder(arguments.target)
     config = read_run_config(folder, GanConfig)
-    if arguments.real not in (None, "train", "test"):
-        raise UserError(f"--real {arguments.real}: a run is scored against its own data, choose train or test")
+    if arguments.real not in (None, "train", "test", "held-out"):
+        raise UserError(
+            f"--real {arguments.real}: a run is scored against its own data, choose train, test or held-out"
+        )
     for flag, value in {"--image-size": arguments.image_size, "--real-split": arguments.real_split}.items():
         if value is not None:
-            raise UserError(f"{flag} is for images: a run has its own size, and --real train or test")
+            raise UserError(f"{flag} is for images: a run has its own size, and --real train, test or held-out")
     score = _with_flags(config.score, arguments, score_every=1, **_protocol_of_run(arguments, config.score))
     data = _with_flags(config.data, arguments)
     weights = find_weights(score, data)
     allowed = arguments.allow_changed
     trained = load_generator(folder, arguments.checkpoint, own_network(arguments, "generator"), allow_changed=allowed)
     accelerator = meet(Accelerator)
-    real = load_split(data, score.real_split, accelerator)
-    training, _ = training_images(config, real if real.split == "train" else load_split(data, "train", accelerator))
+    config = replace(config, data=data, score=score)  # refuses held-out images where the run set none aside
+    split = load_split(data, "train", accelerator)
+    training, held_out = training_images(config, split)
+    real = real_images(config, split, held_out, accelerator)
     edits = [*trained.edits, *data_edits(trained, training.digest, allow_changed=allowed)]
     seed, averaged = config.run.seed if arguments.seed is None else arguments.seed, config.training.ema > 0
     dim, classes = config.networks.latent_dim, saved_classes(trained.facts)

@@ -208,7 +208,9 @@ class GanScoreSettings(SettingsGroup):
         CUSTOM, "train-50k, test-10k or miyato-10k-5k decide the next four settings; scores of two do not compare"
     )
     score_samples: int = setting(50_000, "generated images per score", least=2)
-    real_split: Literal["train", "test"] = setting("train", "real images that are scored against")
+    real_split: Literal["train", "test", "held-out"] = setting(
+        "train", "real images that are scored against; held-out: those that --holdout sets aside"
+    )
     real_images: int | None = setting(
         None, "number of them, the same for every seed, balanced over classes; unset: all", least=2
     )
@@ -299,3 +301,5 @@ class GanConfig:
                 f"--mix-target {mix.mix_target} labels mixed rows, but with --loss relativistic no row has a label: add"
                 " --mix-target consistency"
             )
+        if self.score.real_split == "held-out" and self.score.score_every and not self.diagnosis.holdout:
+            raise UserError("--real-split held-out has no images: set some aside with --holdout 0.1")

@@ -14,6 +14,7 @@ from mmgan.data.decode import GREY_MODES, UnreadableImage, pixels_of
 from mmgan.data.images import Images, make_images
 from mmgan.data.pixels import resized, to_uint8, with_channels
 from mmgan.errors import UserError
+from mmgan.faults import user_code
 
 FORMS = (
     "an image is a PIL image, a uint8 array (h, w) or (h, w, c), or a tensor (h, w) or (c, h, w), uint8 or floating"
@@ -42,7 +43,10 @@ def given_images(data: Any, *, image_size: int | None = None, channels: int | No
     if isinstance(data, DataLoader):
         raise UserError("data is a DataLoader, which makes batches; mmgan makes its own: give its dataset")
     name = type(data).__name__
-    items = list(_items(data, name))
+    items = []
+    with user_code(name, "when its items were read"):
+        for item in _items(data, name):
+            items.append(item)
     if len(items) < 2:
         raise UserError(f"{name}: it holds {len(items)} image{'s' * (not items)}, at least 2 are needed")
     parts = [_parts(item, i, name) for i, item in enumerate(items)]

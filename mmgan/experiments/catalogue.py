@@ -20,6 +20,9 @@ class Experiment(NamedTuple):
         return run
 
 
+STUDY = "regularizers-gan"
+"""The experiment whose runs are many: it keeps a row of each, and takes --minutes and --extractor-weights."""
+
 EXPERIMENTS = {
     "spiral": Experiment(
         "spiral.spiral", "Figures 1 and 2: 2D spiral through a 2D bottleneck, seven regularisers", "whole"
@@ -45,5 +48,10 @@ EXPERIMENTS = {
     "losses": Experiment("classifiers.training_losses", "Figures 6 and 7: training loss by mixing layer", "as cifar"),
     "gan": Experiment(
         "gan.gan_scores", "Appendix E, Figure 8: IS and FID by alpha and layers", "digits, and Fashion-MNIST"
+    ),
+    STUDY: Experiment(
+        "study.study",
+        "beyond the paper: mixing next to the regularizers that people use, and little data",
+        "CIFAR-10 (JPEG), narrow networks, ten hours of one core",
     ),
 }

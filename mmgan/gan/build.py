@@ -14,17 +14,18 @@ from mmgan.config.parse import flat
 from mmgan.data import Images, draw_balanced, hold_out
 from mmgan.draws import torch_stream
 from mmgan.errors import UserError
+from mmgan.faults import user_code
 from mmgan.gan.classes import Classes, find_classes, layers_to_mix, require_use
 from mmgan.gan.compiled import compile_networks
 from mmgan.gan.diagnoser import Diagnoser, some_images
 from mmgan.gan.first_call import share_weights, try_discriminator, try_generator
+from mmgan.gan.first_compile import try_compile
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy
 from mmgan.gan.networks import build_networks
 from mmgan.gan.own import OwnNetworks
 from mmgan.gan.regularization import check_rule, count_heads, make_augment
 from mmgan.gan.scores import GanScorer, find_weights
 from mmgan.mixing.policies import RealFakePolicy
-from mmgan.networks.faults import user_code
 from mmgan.process.accelerator import memory_format, refuse_on_cpu
 from mmgan.process.stopping import StopRequests
 from mmgan.regularizers import make_regularizers
@@ -77,7 +78,7 @@ def build(
     parts = make_parts(*networks, config, images, policy, accelerator, own.pick, classes)
     scorer = None
     if score.score_every:
-        real = split if score.real_split == split.split else load_split(data, score.real_split, accelerator)
+        real = real_images(config, split, held_out, accelerator)
         averaged = config.training.ema > 0
         scorer = GanScorer(
             score, real, weights, data.data_root, parts.latent_dim, seed, averaged, accelerator, stop, classes
@@ -117,6 +118,25 @@ def make_diagnoser(config: GanConfig, train: Images, held_out: Images | None, de
     )
 
 
+def real_images(config: GanConfig, split: Images, held_out: Images | None, accelerator: Accelerator) -> Images:
+    """The images that a run is scored against.
+
+    Args:
+        config: the run's.
+        split: the training split.
+        held_out: as `training_images` returns it.
+        accelerator: the run's.
+    """
+    if config.score.real_split == "held-out":
+        assert held_out is not None  # GanConfig refuses it without --holdout
+        return held_out
+    return (
+        split
+        if config.score.real_split == split.split
+        else load_split(config.data, config.score.real_split, accelerator)
+    )
+
+
 def same_images(images: Images, accelerator: Accelerator) -> Images:
     """Images that each process has read on its own.
 
@@ -153,6 +173,12 @@ def try_own(
         own.notes += try_discriminator(
             own.discriminator, discriminator, own.pick, separate, shape, 2 * b, accelerator, classes
         )
+    if config.device.compile:
+        rows = {"generator": (b, config.networks.latent_dim), "discriminator": (2 * b, *shape)}
+        for role, network in (("generator", generator), ("discriminator", discriminator)):
+            if (theirs := own.by_role.get(role)) is not None:
+                y = () if classes is None else (torch.zeros(rows[role][0], dtype=torch.int64),)
+                try_compile(theirs, network, (torch.zeros(rows[role]), *y), accelerator)
 
 
 def try_classes(

@@ -1,5 +1,6 @@
 """The diagnoses of a run under way."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from mmgan.gan.loop import GanParts
 from mmgan.process.accelerator import on_main
 from mmgan.runs.session import Session
 from mmgan.training.average import frozen_copy
-from mmgan.training.tasks import Task
+from mmgan.training.tasks import Measure
 
 
 @dataclass
@@ -21,16 +22,19 @@ class Diagnosing:
     session: Session
     every: int
 
-    def task(self) -> Task:
-        """To be done before the checkpoint of a step is kept: a run that resumes from it has its diagnosis."""
-        return Task(self.diagnose, self.every)
+    def measure(self) -> Measure:
+        """Measures come before the checkpoint of a step is kept: a run that resumes from it has its diagnosis."""
+        return Measure(self.diagnose, self.every)
 
     def forget_later(self) -> None:
         """After a resume: forget the diagnoses of later steps."""
         on_main(self.session.accelerator, lambda: self.session.folder.cut_diagnoses(self.parts.step))
 
-    def diagnose(self, step: int) -> None:
+    def diagnose(self, step: int) -> Mapping[str, float]:
         """Diagnose, and note it in diagnosis.json and diagnoses/.
+
+        Returns:
+            The main numbers that are finite, by their names in metrics.
 
         Raises:
             StorageFailed: on all processes, if a file cannot be written.
@@ -50,5 +54,5 @@ class Diagnosing:
 
         entry, path = on_main(accelerator, note)
         session.say(f"step {step}: {diagnosis_line(entry)}")
-        session.track({f"diagnosis/{name}": value for name, value in main_numbers(entry).items()}, step)
         session.track_picture("diagnosis", path, step)
+        return {f"diagnosis/{name}": value for name, value in main_numbers(entry).items() if value is not None}

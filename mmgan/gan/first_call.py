@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from mmgan.draws import global_stream
 from mmgan.errors import UserError
+from mmgan.faults import user_code
 from mmgan.gan.own import OwnNetwork
 from mmgan.mixing import Mixed
 from mmgan.nests import leaves
-from mmgan.networks.faults import user_code
 from mmgan.outputs import costs
 from mmgan.training.average import copied
 

@@ -14,6 +14,7 @@ from mmgan.data import Images
 from mmgan.gan.build import build
 from mmgan.gan.choices import choose_settings
 from mmgan.gan.diagnosing import Diagnosing
+from mmgan.gan.failure import note_callback, own_networks_run
 from mmgan.gan.history import cut_scores, lost_best, next_scores
 from mmgan.gan.loop import GanParts, train_gan
 from mmgan.gan.own import OwnNetworks, find_own
@@ -94,7 +95,8 @@ def run_gan(
         )
         every = config.diagnosis.diagnose_every
         diagnosing = Diagnosing(diagnoser, parts, session, every) if diagnoser is not None else None
-        trained = train(parts, scorer, session, config.mix, config.training, config.score, diagnosing, callbacks)
+        with own_networks_run(own, parts, session):
+            trained = train(parts, scorer, session, config.mix, config.training, config.score, diagnosing, callbacks)
         if session.accelerator.is_main_process:
             place = session.accelerator.device
             known = parts.latent_dim, config.run.seed, parts.step, place, parts.classes
@@ -139,12 +141,13 @@ def train(
         if session.settings.resume:
             judge.catch_up(scoring)
         tasks = [Task(judge.sample, score.sample_every), session.checkpoints(), scoring]
+        measures = []
         if diagnosing is not None:
             diagnosing.forget_later()
-            tasks.insert(0, diagnosing.task())
+            measures.append(diagnosing.measure())
         if callbacks:
             tasks.append(Task(Callbacks(callbacks, parts, session).call, session.settings.log_every))
-        train_gan(parts, mix, training, session.context(*tasks))
+        train_gan(parts, mix, training, session.context(*tasks, measures=measures))
         return sampling_generator(parts, session.accelerator)  # while the processes are still connected
 
 
@@ -232,7 +235,11 @@ class Callbacks:
 
         def call() -> None:
             for callback in self.callbacks:
-                callback(step, self.session.latest, generator)
+                try:
+                    callback(step, self.session.latest, generator)
+                except (Exception, SystemExit) as error:
+                    note_callback(error, step, self.session)
+                    raise
 
         on_main(accelerator, call)
 

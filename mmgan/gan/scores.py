@@ -179,7 +179,9 @@ class GanScorer:
         made = SampleClasses(self.classes.counts, self.seed)(0, len(fakes))
         of_fakes = [self.classes.names[k] for k in made.tolist()]
         of_reals = [self.real.classes[k] for k in self.real.labels.tolist()]
-        return score_classes(fakes, reference, of_fakes, of_reals, self.settings, extractor=self.extractor.name)
+        read = self.real.classes if self.wanted.extractor == CLASSIFIER else None
+        name = self.extractor.name
+        return score_classes(fakes, reference, of_fakes, of_reals, self.settings, extractor=name, read=read)
 
 
 def real_subset(images: Images, score: GanScoreSettings) -> Images:

@@ -161,7 +161,7 @@ class MixPlan:
         "statistics": the left row's output; "cutmix": the share of the area, or of each position of a map.
 
         Args:
-            outputs: (rows, ...) floating point; detach them.
+            outputs: (rows, ...) floating point.
 
         Returns:
             (M, ...).

@@ -32,8 +32,8 @@ class MixupTerm(nn.Module):
         loss: what the logits cost: a name ("jsgan", "hinge", "least-squares", "wasserstein", "jsgan-saturating") or a
             `GANLoss`.
         target: "paper", the label y(lam; x1, x2) of Appendix E; "fake", label 0 for every mixed row, as the released
-            code has it; "consistency", the same mix of the two rows' own outputs, which are passed as `logits=`,
-            detached, with a squared error. It is the one for relativistic losses, in which a mixed row has no label.
+            code has it; "consistency", the same mix of the two rows' own outputs, which are passed as `logits=`, with
+            a squared error. It is the one for relativistic losses, in which a mixed row has no label.
         weight: of the term.
         within: name of the side input that holds the rows' classes: pairs stay within them.
         pack: rows that the network joins to one.
@@ -79,7 +79,8 @@ class MixupTerm(nn.Module):
             fake: (b, ...) fake rows; detach them as for the rest of the discriminator's step.
             step: names the draw, with the seed and the rank.
             logits: for target "consistency": what the network returned for the real and the fake rows in this step, as
-                (real, fake) or joined, real rows first.
+                (real, fake) or joined, real rows first. Do not detach them: their gradients keep the level of the
+                logits from running away.
             inputs: side inputs by keyword. Per-row ones hold 2b rows, or b rows that serve real and fake rows alike.
 
         Raises:

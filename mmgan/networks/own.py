@@ -12,8 +12,8 @@ from typing import Any
 from torch import nn
 
 from mmgan.errors import UserError, did_you_mean
+from mmgan.faults import user_code
 from mmgan.networks.code import imported_files, is_file, refuse_shadowed, short_digests
-from mmgan.networks.faults import user_code
 
 Factory = Callable[..., Any]
 """A class or function that returns a network."""

@@ -114,7 +114,7 @@ def train_gan(
     parsed, source = parse_config(GanConfig, argv, prog="mmgan.train_gan", description="", default_config=preset)
     if parsed.run.dry_run:
         raise UserError("dry_run is for the command line: a call returns a run")
-    if not by_name and parsed.score.real_split != "train":
+    if not by_name and parsed.score.real_split == "test":
         raise UserError(f"real_split={parsed.score.real_split!r} needs a data set by name: data was handed over")
     parsed.own.refuse_settings_of_ours(argv)
     own = OwnNetworks(

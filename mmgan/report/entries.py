@@ -50,6 +50,7 @@ DENSITY = Metric("density", "scores", "density", 3, "↑")
 COVERAGE = Metric("coverage", "scores", "coverage", 3, "↑")
 FD_INFINITE = Metric("FD at infinity", "scores", "frechet_distance_infinite", 3, "↓")
 MMD = Metric("MMD", "scores", "gaussian_mmd", 3, "↓")
+READ = Metric("read as its class", "scores", "read_as_its_class", 3, "↑")
 TEST_ERROR = Metric("test error, %", "test", "error_percent", 2, "↓")
 TEST_NLL = Metric("test NLL, nats", "test", "nll", 4, "↓")
 
@@ -69,7 +70,7 @@ OF_DIAGNOSIS = {
 }
 """Key and name, with the layer, of a diagnosis's numbers that have a direction."""
 
-METRICS = (IS, FID, KID, FD_INFINITE, PRECISION, RECALL, DENSITY, COVERAGE, MMD, TEST_ERROR, TEST_NLL)
+METRICS = (IS, FID, KID, FD_INFINITE, PRECISION, RECALL, DENSITY, COVERAGE, MMD, READ, TEST_ERROR, TEST_NLL)
 
 
 def metrics_of(entry: Mapping[str, Any]) -> list[Metric]:

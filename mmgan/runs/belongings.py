@@ -15,8 +15,8 @@ STARTED = ("config.yaml.part", LOCK)
 """The only files of a run that was killed before it had its config.yaml."""
 
 FILES = re.compile(
-    rf"(config\.yaml|(metrics|times)\.jsonl|scores\.json|diagnosis\.json|report\.html|evaluation(-[a-z-]+)?\.json"
-    rf"|(reliability|singular-values|deformations)\.png)(\.part)?|{re.escape(LOCK)}"
+    rf"(config\.yaml|(metrics|times)\.jsonl|scores\.json|diagnosis\.json|report\.html|traceback(-\d+)?\.txt"
+    rf"|evaluation(-[a-z-]+)?\.json|(reliability|singular-values|deformations)\.png)(\.part)?|{re.escape(LOCK)}"
 )
 SAMPLES = re.compile(
     r"(step-\d{8,}|best)"

@@ -33,6 +33,7 @@ class RunFolder:
         self.diagnosis_file = self.path / "diagnosis.json"
         self.evaluation_file = self.path / "evaluation.json"
         self.report_file = self.path / "report.html"
+        self.traceback_file = self.path / "traceback.txt"
         self.samples = self.path / "samples"
         self.diagnoses = self.path / "diagnoses"
         self.checkpoints = self.path / "checkpoints"

@@ -29,7 +29,7 @@ from mmgan.runs.lock import RunLock
 from mmgan.runs.times import Clock
 from mmgan.runs.tracking import start_tracker, track_picture, track_values
 from mmgan.storage import storing
-from mmgan.training.tasks import LoopContext, Task
+from mmgan.training.tasks import LoopContext, Measure, Task
 
 
 class Resumable(Protocol):
@@ -276,13 +276,14 @@ class Session:
         """The task that keeps checkpoints; --checkpoint-every counts in units of `unit` steps."""
         return Task(self.keep_checkpoint, self.settings.checkpoint_every * unit or self.total_steps)
 
-    def context(self, *tasks: Task) -> LoopContext:
+    def context(self, *tasks: Task, measures: Sequence[Measure] = ()) -> LoopContext:
         """The surroundings of the run's training loop."""
         return LoopContext(
             self.accelerator,
             self.settings.seed,
             self.settings.log_every,
             self.note_metrics,
+            measures,
             tasks,
             self.settings.skip_non_finite,
             self.stop.check,

@@ -11,6 +11,9 @@ from mmgan.errors import UserError
 from mmgan.scoring.extractors import Features
 from mmgan.scoring.scores import Reference, Scores, ScoreSettings, score_features
 
+READ = "read_as_its_class"
+"""The share of a class's fakes that a classifier reads as this class."""
+
 
 @dataclass(frozen=True)
 class ClassScores:
@@ -29,8 +32,17 @@ def score_classes(
     settings: ScoreSettings,
     *,
     extractor: str,
+    read: Sequence[str] | None = None,
 ) -> dict[str, ClassScores]:
     """Distances and neighbour measures of each class, on the features of its images alone; no class score.
+
+    Args:
+        fake, real: features of all images.
+        fake_classes, real_classes: the class of each image.
+        settings: what is computed, and how.
+        extractor: its name.
+        read: the classes of the extractor's logits, where it is a classifier of these classes. Then there is also the
+            share of a class's fakes that it reads as this class.
 
     Raises:
         UserError: if the two sides do not have the same classes, or a class has too few images.
@@ -43,7 +55,11 @@ def score_classes(
         _check_class(wanted, name, len(own), len(others))
         x = Features(fake.features[torch.from_numpy(own)], torch.empty(len(own), 0))
         y = Reference.of(real.features[torch.from_numpy(others)])
-        found[name] = ClassScores(len(own), len(others), score_features(x, y, wanted, extractor=extractor))
+        scores = score_features(x, y, wanted, extractor=extractor)
+        if read is not None:
+            as_this = fake.logits[torch.from_numpy(own)].argmax(1) == read.index(name)  # (n,)
+            scores = replace(scores, values={**scores.values, READ: float(as_this.double().mean())})
+        found[name] = ClassScores(len(own), len(others), scores)
     return found
 
 

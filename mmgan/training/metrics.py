@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmgan.errors import Stopped, TrainingFailed
 from mmgan.training.guard import Guard, Watch
-from mmgan.training.tasks import LoopContext
+from mmgan.training.tasks import LoopContext, Measure
 
 LEAST_SCALE = 2.0**-14
 """fp16: below this loss scale, gradients overflow at every scale."""
@@ -53,8 +53,11 @@ class Metrics:
         for guard in self.guards:
             guard.clear()
 
-    def flush(self) -> None:
+    def flush(self, measures: Sequence[Measure] = ()) -> None:
         """Pass on the steps since the last flush. All processes must call it.
+
+        Args:
+            measures: of the last of these steps, whose row gets their numbers.
 
         Raises:
             TrainingFailed: if more steps than may be skipped had a loss or gradient that is not finite; the message
@@ -74,6 +77,10 @@ class Metrics:
                 break
             rows.append(row)
         self.facts, self.missing, self.values = [], [], []
+        if measures and failure is None:
+            self.require_finite(rows[-1]["step"])
+            for measure in measures:
+                rows[-1] |= measure.run(rows[-1]["step"])
         self.context.on_metrics(rows)
         if failure is not None:
             allowed = self.context.skip_non_finite
@@ -90,7 +97,7 @@ class Metrics:
             )
 
     def finish_step(self, step: int, last: int) -> None:
-        """Flush if somebody needs the metrics now, run the tasks that are due, and stop if asked to.
+        """Measure, flush if somebody needs the metrics now, run the tasks that are due, and stop if asked to.
 
         Args:
             step: the number of steps done; its metrics have been added.
@@ -100,9 +107,10 @@ class Metrics:
             TrainingFailed: as `flush`.
             Stopped: as `check_stop` of the context.
         """
+        measures = [measure for measure in self.context.measures if measure.due(step, last)]
         due = [task for task in self.context.tasks if task.due(step, last)]
-        if due or step % self.context.log_every == 0 or step == last:
-            self.flush()
+        if measures or due or step % self.context.log_every == 0 or step == last:
+            self.flush(measures)
         if due:
             self.require_finite(step)
         for task in due:

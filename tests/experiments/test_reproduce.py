@@ -89,6 +89,9 @@ def test_runs_are_shared_and_not_trained_again(runs: Path, tmp_path: Path) -> No
         (["spiral", "--jobs", "0"], "--jobs 0 is out of range: it must be at least 1"),
         (["spiral", "--scale", "gpu"], "argument --scale: invalid choice: 'gpu'"),
         ([], "the following arguments are required: NAME"),
+        (["spiral", "--minutes", "5"], "--minutes is for regularizers-gan alone"),
+        (["regularizers-gan", "--minutes", "-1"], "--minutes -1.0 is out of range: it must be at least 0"),
+        (["all", "--extractor-weights", "x"], "--extractor-weights is for regularizers-gan alone"),
     ],
 )
 def test_bad_words(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,6 +108,19 @@ def test_missing_data_is_told_before_any_work(tmp_path: Path, capsys: pytest.Cap
     assert main(words) == 2
     assert str(tmp_path / "cifar10-jpeg") in capsys.readouterr().err
     assert not (tmp_path / "out" / "cifar" / "results.json").exists()
+
+
+def test_the_study_tells_what_it_lacks_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    words = ["regularizers-gan", "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    assert main([*words, "--data-root", str(tmp_path)]) == 2
+    assert str(tmp_path / "cifar10-jpeg") in capsys.readouterr().err
+    for more in (["--quick"], ["--scale", "paper"]):
+        assert main([*words, *more, "--extractor-weights", "x"]) == 2
+        assert "--extractor-weights is the file of timm:tf_efficientnet_lite0" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_damaged_result_is_told(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from mmgan.config.gan import GanMixSettings, GanTrainingSettings
 from mmgan.data import Batches, make_batches, make_images
 from mmgan.discriminators import build_discriminator
 from mmgan.draws import global_stream, torch_stream
-from mmgan.gan.classes import Classes
+from mmgan.gan.classes import Classes, SampleClasses
 from mmgan.gan.export import export_generator, read_export
 from mmgan.gan.loop import GanParts, make_optimizer, make_policy, train_gan
 from mmgan.gan.networks import load_generator
@@ -26,6 +26,8 @@ from mmgan.generators import build_generator
 from mmgan.mixing import Mixed
 from mmgan.mixing.policies import RealFakePolicy
 from mmgan.runs.folder import RunFolder
+from mmgan.scoring import latents
+from mmgan.supervised.judges import judge_network
 from mmgan.train_gan import main
 from mmgan.training.tasks import LoopContext
 from tests.support.forks import Job, run_all
@@ -124,6 +126,21 @@ def weights(run: Path) -> dict[str, Tensor]:
     return {f"{path.stem}/{name}": value for path in files for name, value in load_file(path).items()}
 
 
+def read_as_asked(run: Path, count: int = 100) -> float:
+    """The share of the run's samples that the judge reads as the class that was asked for."""
+    judge, _ = judge_network("digits", "unused", image_size=16, channels=1)
+    network = load_generator(RunFolder(run), "last").network
+    config, facts = (
+        RunFolder(run).read_config(),
+        json.loads((next((run / "checkpoints").glob("step*")) / "state.json").read_text()),
+    )
+    asked = SampleClasses(tuple(facts["class_counts"]), config["seed"])(0, count)
+    with torch.no_grad():
+        images = network(latents(0, count, config["latent_dim"], config["seed"]), asked)
+        levels = ((images + 1) * 127.5).round() / 127.5 - 1
+        return float((judge(levels).argmax(1) == asked).double().mean())
+
+
 def test_a_run_its_grids_its_scores_and_its_samples(tmp_path: Path, train, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     flags = [*CONDITIONAL, "--mix-classes", "embed", "--steps", "4", "--checkpoint-every", "2"]
@@ -158,6 +175,7 @@ def test_a_run_its_grids_its_scores_and_its_samples(tmp_path: Path, train, capsy
     found = json.loads((tmp_path / "s.json").read_text())
     assert set(found["by_class"]) == set("0123456789")
     assert {of["samples"] for of in found["by_class"].values()} == {10}
+    assert read_as_asked(run) == pytest.approx(found["mean_by_class"]["read_as_its_class"])
     assert sample.main([str(run)]) == 0
     assert (run / "samples/step-00000004-seed0-100.png").is_file()
     assert sample.main([str(run), "--class", "ten"]) == 2

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from mmgan.gan.networks import load_generator
 from mmgan.gan.own import OwnNetwork
 from mmgan.mixing import Mixed
 from mmgan.networks.own import find_factory
+from mmgan.report.diagnosis import main_numbers
 from mmgan.runs.folder import RunFolder
 from mmgan.train_gan import main
 
@@ -112,6 +114,15 @@ def test_calibration_by_hand() -> None:
     assert calibration(exact, torch.tensor([0.2, 0.4, 0.9]))[1] == pytest.approx(0, abs=1e-7)
 
 
+def diagnosis_of(row: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a diagnosis in a row of metrics."""
+    return {name.removeprefix("diagnosis/"): row[name] for name in row if name.startswith("diagnosis/")}
+
+
+def without_diagnosis(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if not name.startswith("diagnosis/")}
+
+
 @pytest.mark.slow(6)
 def test_diagnosing_changes_no_weight_and_the_command_repeats_it(
     tmp_path: Path, train, capsys: pytest.CaptureFixture[str]
@@ -126,9 +137,13 @@ def test_diagnosing_changes_no_weight_and_the_command_repeats_it(
     quiet, busy = RunFolder(tmp_path / "quiet"), RunFolder(tmp_path / "busy")
     assert not quiet.diagnosis_file.exists()
     assert not quiet.diagnoses.exists()
-    assert quiet.metrics_file.read_bytes() == busy.metrics_file.read_bytes()
 
     entries = busy.read_diagnoses()
+    noted = {step: diagnosis_of(row) for step, row in enumerate(busy.read_metrics(), 1)}
+    assert quiet.read_metrics() == [without_diagnosis(row) for row in busy.read_metrics()]
+    assert noted == {1: {}} | {entry["step"]: main_numbers(entry) for entry in entries}
+    assert {"overfitting", "relative_deviation:pixel", "gradient_norm:between"} <= noted[3].keys()
+    lines = busy.metrics_file.read_bytes()
     assert [entry["step"] for entry in entries] == [2, 3]
     assert entries[-1]["images"] == {"train": 40, "fake": 40, "held_out": 43}
     assert list(entries[-1]["layers"]) == ["pixel", "1", "2", "3", "4"]
@@ -149,6 +164,7 @@ def test_diagnosing_changes_no_weight_and_the_command_repeats_it(
     newest.rename(tmp_path / "gone")
     assert train(tmp_path / "busy", *flags, "--diagnose-every", "3", "--resume") == 0
     assert busy.read_diagnoses()[-1] == entries[-1]
+    assert busy.metrics_file.read_bytes() == lines
     assert train(tmp_path / "busy", *flags, "--resume", "--holdout", "0.3") == 2
     assert "holdout was 0.03, is 0.3" in capsys.readouterr().err
 

@@ -1,5 +1,7 @@
 """Networks of the user's own by flag: what is refused, trained, resumed and sampled, and when their code runs."""
 
+import functools
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -88,6 +90,23 @@ class Fails(D):
         raise KeyError("no such block")
 
 
+class FailsLater(D):
+    calls = 0
+
+    def forward(self, x):
+        FailsLater.calls += 1
+        if FailsLater.calls > 45:
+            raise ArithmeticError("the moon")
+        return super().forward(x)
+
+
+class Branching(D):
+    def forward(self, x):
+        if x.mean() > 9:
+            x = x / x.std()
+        return super().forward(x)
+
+
 class FailsInInit(nn.Module):
     def __init__(self):
         super().__init__()
@@ -165,6 +184,10 @@ REFUSED = {
         f"KeyError: 'no such block' ({{place}}/mine.py, line {LINE}, in forward)",
     ),
     "fails in init": (["--discriminator", "mine.py:FailsInInit"], "mine.py:FailsInInit failed when it was called: "),
+    "no single graph": (
+        ["--discriminator", "mine.py:Branching", "--pick", "0", "--compile"],
+        "mine.py:Branching cannot be compiled as one graph (Data-dependent branching): leave --compile out",
+    ),
     "rows meet": (["--discriminator", "mine.py:Normed", "--pick", "0"], "add --passes separate"),
     "not a layer": ([*OWN, "--mix", "block3"], "layer 'block3' is not in this network"),
     "not a cut": (["--discriminator", "mine.py:Branched", "--mix", "block2.1"], "'block2.1' is no cut"),
@@ -201,6 +224,41 @@ def test_a_run_with_own_networks(place: Path, capsys: pytest.CaptureFixture[str]
         "head.bias",
     }
     assert len(list(folder.samples.glob("step-????????.png"))) == 2
+
+
+# the compiler looks at G's output, which D takes in, as if it were a weight
+@pytest.mark.slow(4)
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_compiled_own_networks_train_as_without(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    assert train(*OWN, "--steps", "2", "--out", "plain") == 0
+    torch.compiler.reset()
+    assert train(*OWN, "--steps", "2", "--out", "compiled", "--compile") == 0
+    plain, compiled = (RunFolder(place / name).read_metrics() for name in ("plain", "compiled"))
+    for row, other in zip(plain, compiled, strict=True):
+        assert other["loss_d"] == pytest.approx(row["loss_d"], rel=1e-5)
+        assert other["loss_g"] == pytest.approx(row["loss_g"], rel=1e-5)
+
+
+def test_an_exception_during_training_is_told_in_one_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--discriminator", "mine.py:FailsLater", "--pick", "0", "--mix", "block1"]
+    assert train(*flags, "--steps", "30", "--checkpoint-every", "1", "--sample-every", "0", "--n-dis", "1") == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    last = sorted((place / "run/checkpoints").glob("step-*"))[-1]
+    found = re.fullmatch(
+        r"error: mine.py:FailsLater failed after step (\d+): ArithmeticError: the moon \((.*), line (\d+), in forward\)"
+        r"; (.*) is kept, --resume goes on from it; traceback in (.*)",
+        line,
+    )
+    assert found
+    assert found[4] == str(last.relative_to(place))
+    assert int(found[1]) == int(last.name.removeprefix("step-")) > 0
+    assert MINE.splitlines()[int(found[3]) - 1].strip() == 'raise ArithmeticError("the moon")'
+    kept = (place / found[5]).read_text()
+    assert kept.startswith("Traceback")
+    assert kept.endswith("ArithmeticError: the moon\n")
+    assert train("--overwrite", "--d-width", "4", "--g-width", "4") == 0
+    assert not (place / found[5]).exists()
 
 
 def test_a_run_does_not_decide_whose_code_runs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,8 @@ def test_tensorboard_gets_them_all(tmp_path: Path, train) -> None:
     assert fid == pytest.approx(folder.read_scores()["last"]["scores"]["frechet_distance"], rel=1e-6)
     assert [event.step for event in found.Images("samples")] == [2]
     assert [event.step for event in found.Images("diagnosis")] == [1, 2]
+    written = [row["diagnosis/overfitting"] for row in folder.read_metrics()]
+    assert [event.value for event in found.Scalars("diagnosis/overfitting")] == pytest.approx(written, rel=1e-6)
 
 
 class Run:

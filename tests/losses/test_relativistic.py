@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from mmgan.losses import consistency_loss
+from mmgan.mixing import RealFakePolicy
 from mmgan.outputs import heads, per_row
 from mmgan.relativistic import RELATIVISTIC
 
@@ -34,6 +36,16 @@ def test_only_the_difference_counts_and_the_signs_are_right() -> None:
     assert (at_real < 0).all()  # descent raises the real logits
     torch.testing.assert_close(at_real, -at_fake)
     assert (torch.autograd.grad(RELATIVISTIC.generator(real, fake).sum(), fake)[0] <= 0).all()
+
+
+def test_the_consistency_target_does_not_push_the_level_of_the_logits() -> None:
+    plan = RealFakePolicy("1", alpha=1.0).draw(4, step=0)
+    level = torch.zeros((), requires_grad=True)
+    own, mixed = torch.tensor(REAL + FAKE) + level, torch.randn(4, generator=torch.Generator().manual_seed(0)) + level
+    loss = consistency_loss(mixed, own, plan)
+    assert loss > 0.1
+    (push,) = torch.autograd.grad(loss, level)
+    assert push.item() == pytest.approx(0, abs=1e-5)
 
 
 def test_nests_have_the_mean_over_a_map_and_the_sum_over_heads() -> None:

@@ -73,7 +73,7 @@ def by_hand(loss: str, target: str, mixed: Any, plain: Any, plan: MixPlan) -> Te
             if target == "consistency":
                 lam = plan.lam[m].double()
                 wanted = lam * own[plan.left[m]] + (1 - lam) * own[plan.right[m]]
-                row = row + (head[m] - wanted.detach()).square().mean()
+                row = row + (head[m] - wanted).square().mean()
             else:
                 y = label(plan, m, target)
                 row = row + (y * cost.real(head[m]) + (1 - y) * cost.fake(head[m])).mean()
@@ -228,7 +228,7 @@ def test_packs(target: Any) -> None:
             total = total + label * F.softplus(-mixed[p, 0]) + (1 - label) * F.softplus(mixed[p, 0])
         else:
             own = lam * plain[i // 2, 0] + (1 - lam) * plain[j // 2, 0]
-            total = total + (mixed[p, 0] - own.detach()).square()
+            total = total + (mixed[p, 0] - own).square()
     logits = (model(real), model(fake)) if target == "consistency" else None
     got = MixupTerm(Mixed(model, "inner"), policy, "jsgan", target, pack=2)(real, fake, step=2, logits=logits)
     assert_same(got, total / (B // 2), model, [real, fake])

@@ -15,7 +15,7 @@ from torch import nn
 
 import mmgan
 from mmgan.commands import score as score_command
-from mmgan.errors import UserError
+from mmgan.errors import TrainingFailed, UserError
 from mmgan.train_gan import main
 from tests.support.forks import Job, run_one
 
@@ -89,6 +89,41 @@ def test_a_run_and_what_it_returns(tmp_path: Path) -> None:
         mmgan.train_gan(
             data=PIXELS[1:], generator=G, discriminator=critic, config="run/config.yaml", out="run", resume=True
         )
+
+
+def test_exceptions_of_the_caller_s_code(tmp_path: Path) -> None:
+    class Pruned(Exception):
+        pass
+
+    def callback(step: int, metrics: Any, generator: nn.Module) -> None:
+        raise Pruned
+
+    with pytest.raises(Pruned) as pruned:
+        mmgan.train_gan(data=PIXELS, discriminator=critic, callbacks=[callback], out="run", **TINY | {"g_width": 4})
+    (note,) = pruned.value.__notes__
+    assert note.startswith("raised by a callback after step 2; ")
+
+    class Flaky(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if Path("flaky/config.yaml").exists():  # the run has begun
+                raise ArithmeticError("the moon")
+            return super().forward(x)
+
+    with pytest.raises(
+        TrainingFailed, match=r"Flaky failed after step 0: ArithmeticError: the moon .*test_calls"
+    ) as told:
+        mmgan.train_gan(data=PIXELS, discriminator=Flaky(*critic(16)), out="flaky", **TINY | {"g_width": 4})
+    assert isinstance(told.value.__cause__, ArithmeticError)
+
+    class Torn:
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, i: int) -> torch.Tensor:
+            return PIXELS[i + 1000]
+
+    with pytest.raises(UserError, match=r"Torn failed when its items were read: IndexError: .*test_calls.py, line \d+"):
+        mmgan.train_gan(data=Torn(), out="torn", **TINY)
 
 
 def test_a_call_trains_what_the_command_trains(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def costs() -> list[Cost]:
         Cost("losses", "CIFAR-10, PreActResNet-18", 25, _classifier("preactresnet", 10, cifar, 1200, depth=18)),
         Cost("losses", "CIFAR-100, PreActResNet-50", 15, _classifier("preactresnet", 100, cifar, 600, depth=50)),
         Cost("gan", "CIFAR-10, SNGAN, 50,000 steps", 65, _gan(50_000)),
+        # 12 of the pilot; for each of two sizes and the first six arms four runs of the search and at least five seeds.
+        Cost("regularizers-gan", "CIFAR-10, SNGAN, 50,000 steps, the first six arms", 120, _gan(50_000)),
     ]
 
 

@@ -23,7 +23,10 @@ MARKER = re.compile(r"(<!-- result: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", r
 def read_results(folder: Path) -> dict[str, ExperimentResult]:
     """All results in the folders in `folder`, by the folder's name, in the order of the catalogue."""
     names = list(EXPERIMENTS)
-    paths = sorted(folder.glob(f"*/{FILE}"), key=lambda path: (names.index(path.parent.name.split("-")[0]), path))
+    paths = sorted(
+        folder.glob(f"*/{FILE}"),
+        key=lambda path: (names.index(path.parent.name.removesuffix("-paper").removesuffix("-quick")), path),
+    )
     return {path.parent.name: read_result(path) for path in paths}
 
 
@@ -69,8 +72,8 @@ def write_comparison(folder: Path) -> Path:
 def fill(document: str, results: dict[str, ExperimentResult], folder: str) -> str:
     """Rebuild the sections of a document between `<!-- result: NAME -->` and `<!-- end -->`.
 
-    NAME is a folder of results, "overview", or "costs" for the experiments not run at the paper's scale. For an
-    experiment without a result the section says so.
+    NAME is a folder of results, the same with "-summary" for the table that stands in a result's values, "overview", or
+    "costs" for the experiments not run at the paper's scale. For an experiment without a result the section says so.
 
     Args:
         document: Markdown.
@@ -89,7 +92,10 @@ def fill(document: str, results: dict[str, ExperimentResult], folder: str) -> st
             text = overview(list(results.values()))
         elif name in results:
             text = markdown(results[name], f"{folder}/{name}")
-        elif name in EXPERIMENTS:
+        elif (of := name.removesuffix("-summary")) in results and "summary" in results[of].values:
+            table = results[of].values["summary"]
+            text = "\n".join(markdown_table(table["header"], table["rows"]))
+        elif name.removesuffix("-summary") in EXPERIMENTS:
             text = "Not run at this scale yet."
         else:
             raise UserError(f"the document wants the result '{name}'; those at hand are {', '.join(results) or 'none'}")

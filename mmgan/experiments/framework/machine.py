@@ -23,7 +23,8 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this file lies in, "+" after it where files differ; None outside a checkout."""
+    """The commit of the checkout that this file lies in, "+" after it where files other than results differ;
+    None outside a checkout."""
     here = Path(__file__).resolve().parent
 
     def git(*words: str) -> str | None:
@@ -36,4 +37,5 @@ def commit() -> str | None:
     head = git("rev-parse", "--short=10", "HEAD")
     if not head or git("ls-files", "--error-unmatch", Path(__file__).name) is None:
         return None  # no git, no checkout, or an installed copy inside somebody else's
-    return head + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    differing = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top)results")
+    return head + ("+" if differing else "")

@@ -20,6 +20,8 @@ class Place:
     data_root: str
     jobs: int  # runs at a time
     say: Callable[[str], None]  # prints a line of progress
+    minutes: float | None = None  # begin no further run after these, and report what is there; None: finish all
+    extractor_weights: str | None = None  # file of the weights of the experiment's extractor; None: its usual place
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def train(place: Place, study: Study, arms: Mapping[str, Settings]) -> dict[str,
     """
     common = {name: getattr(study, name) for name in ("trainer", "config", "settings", "seeds")}
     sweep = Sweep(**common, arms=arms, baseline=next(iter(arms)), folder=place.runs / study.name)
-    _check_data(list_runs(sweep)[0].config)
+    check_data(list_runs(sweep)[0].config)
     result = run_sweep(sweep, jobs=place.jobs, say=place.say)
     if result.failed:
         raise TrainingFailed(
@@ -80,8 +80,12 @@ def train(place: Place, study: Study, arms: Mapping[str, Settings]) -> dict[str,
     return {name: [read_record(one.run.folder) for one in result.runs if one.run.arm == name] for name in arms}
 
 
-def _check_data(config: Settings) -> None:
-    """Refuse missing data in one line, instead of one line for each run."""
+def check_data(config: Settings) -> None:
+    """Refuse missing data in one line, instead of one line for each run.
+
+    Args:
+        config: a run's flat settings.
+    """
     if not config["download"]:
         names = ("image_size", "channels", "skip_bad_images")
         for split in ("train", "test"):

@@ -11,7 +11,7 @@ from typing import Any
 from mmgan.errors import UserError
 
 LIBRARIES = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")})
-OURS = Path(__file__).resolve().parents[1]
+OURS = Path(__file__).resolve().parent
 
 
 @contextmanager
@@ -34,10 +34,15 @@ def user_code(
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        words = " ".join(str(error).split())
-        said = f"{type(error).__name__}: {words}" if words else type(error).__name__
-        where = _line_of(error, home) or (None if factory is None else _definition(factory))
-        raise UserError(f"{place} failed {when}: {said}{f' ({where})' if where else ''}") from error
+        raise UserError(f"{place} failed {when}: {said(error, factory, home)}") from error
+
+
+def said(error: BaseException, factory: Callable[..., Any] | None = None, home: Path | None = None) -> str:
+    """An exception in words, with the last line of the user's code that it passed; arguments as for `user_code`."""
+    words = " ".join(str(error).split())
+    what = f"{type(error).__name__}: {words}" if words else type(error).__name__
+    where = _line_of(error, home) or (None if factory is None else _definition(factory))
+    return f"{what} ({where})" if where else what
 
 
 def _line_of(error: BaseException, home: Path | None) -> str | None:
