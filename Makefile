@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PREPARE := ../shared/data/prepare
 export MMGAN_DATA ?= $(if $(wildcard $(PREPARE)),$(CURDIR)/.test-data,)
 
-.PHONY: demo test test-fast lint soak bench tables clean help
+.PHONY: demo test test-fast lint soak bench docs tables clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -49,6 +49,15 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed  ## measure speed and memory against their targets, in under twenty minutes on two cores
 	$(BIN)/python benchmarks/run.py
+
+$(VENV)/.installed-docs: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/.installed-docs  ## build the site into build/site, strictly; its pages open from the disk
+	$(BIN)/mkdocs build --strict --quiet
+	@echo build/site/index.html
 
 tables: $(VENV)/.installed  ## rewrite the tables and the figure of docs/reproduction from results/
 	$(BIN)/python -m mmgan.experiments.framework.documents docs/reproduction/*.md results

@@ -1,4 +1,4 @@
-"""The README's examples run as they stand there."""
+"""The README's examples, and those that the docs took over from it, run as they stand there."""
 
 import re
 from pathlib import Path
@@ -6,17 +6,84 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torchvision.models import resnet18
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+from docs.scripts.badges import badges
+from mmgan import train_gan
+from mmgan.config.gan import GanConfig
+from mmgan.config.parse import parse_config
+from mmgan.experiments.framework.documents import read_results
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [README, *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))]
+LARGEST = 12
+"""Lines of an example in the README."""
+
+
+def printed(name: str, language: str = "python") -> str:
+    found = [re.search(rf"<!-- example: {name} -->\n```{language}\n(.*?)```", page, re.DOTALL) for page in PAGES]
+    (match,) = (match for match in found if match)
+    return match[1]
 
 
 def example(name: str, **names: Any) -> dict[str, Any]:
-    found = re.search(rf"<!-- example: {name} -->\n```python\n(.*?)```", README, re.DOTALL)
-    assert found
-    exec(found[1], names)
+    exec(printed(name), names)
     return names
+
+
+def test_the_readme_and_its_examples_are_short() -> None:
+    assert len(README.splitlines()) <= 120
+    for name, language in {"term": "python", "discriminator": "python", "trainer": "sh"}.items():
+        assert len(printed(name, language).splitlines()) <= LARGEST
+
+
+@pytest.mark.slow(5)
+def test_the_trainer_s_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for i in range(8):
+        Image.new("RGB", (16, 16), (30 * i, 80, 200)).save(tmp_path / f"photos/{i}.png")
+    small = [
+        "--steps",
+        "2",
+        "--batch-size",
+        "4",
+        "--image-size",
+        "16",
+        "--score-every",
+        "0",
+        "--sample-every",
+        "0",
+        "--d-width",
+        "8",
+        "--g-width",
+        "8",
+    ]
+    ran = 0
+    for line in printed("trainer", "sh").splitlines():
+        words = line.split()
+        if "folder:photos" in words:
+            assert words[:3] == ["accelerate", "launch", "mmgan/train_gan.py"]
+            assert train_gan.main([*words[3:], *small]) == 0
+            ran += 1
+        elif words[:2] == ["accelerate", "launch"]:  # its data may be absent here: only the flags are read
+            parse_config(GanConfig, words[3:], prog="x", description="x", default_config=GanConfig.DEFAULT)
+    assert ran == 1
+
+
+def test_the_counts_are_those_of_the_results() -> None:
+    found = [f.verdict for r in read_results(ROOT / "results").values() for f in r.findings]
+    said = re.search(r"(\d+) findings\s+agree with the paper, (\d+) are undecided and (\d+) disagree", README)
+    assert said
+    assert [int(n) for n in said.groups()] == [found.count(v) for v in ("agrees", "undecided", "disagrees")]
+
+
+def test_the_badges_are_true() -> None:
+    for name, text in badges().items():
+        assert (ROOT / "docs/images" / name).read_text(encoding="utf-8") == text
 
 
 class Discriminator(nn.Module):
@@ -44,7 +111,7 @@ def test_the_term_is_added() -> None:
 
 def test_the_discriminator_example_trains() -> None:
     torch.manual_seed(0)
-    names = example("discriminator", discriminator=Discriminator())
+    names = example("discriminator", discriminator=Discriminator(), torch=torch)
     optimizer = torch.optim.Adam(names["net"].parameters(), 1e-2)
     real, fake = torch.randn(8, 3, 16, 16) + 1, torch.randn(8, 3, 16, 16) - 1
     losses = []
@@ -104,8 +171,17 @@ def test_the_classifier_example_trains() -> None:
 
 
 def test_the_links_and_commands_exist() -> None:
-    root = Path(__file__).parents[1]
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (root / target).is_file(), target
-    for config in re.findall(r"configs/[\w/-]+\.yaml", README):
-        assert (root / config).is_file(), config
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "examples/README.md"]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", text):
+            place = (page.parent / target).resolve()
+            generated = ROOT / "docs/tutorial.py" if place.name == "tutorial.md" else place
+            assert generated.is_file(), f"{page.name}: {target}"
+        for config in re.findall(r"configs/[\w/-]+\.yaml", text):
+            assert (ROOT / config).is_file() or "none" in config, f"{page.name}: {config}"
+
+
+def test_no_page_is_long() -> None:
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert len(page.read_text(encoding="utf-8").splitlines()) <= 600, page
