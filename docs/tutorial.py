@@ -198,7 +198,8 @@ print(f"difference {d.mean:+.2f}, 95 % interval [{d.low:+.2f}, {d.high:+.2f}], n
 import io  # noqa: E402
 
 from mmgan.gan.diagnoser import Diagnoser  # noqa: E402
-from mmgan.report.diagnosis import diagnosis_line, diagnosis_picture  # noqa: E402
+from mmgan.report.diagnosis import diagnosis_line  # noqa: E402
+from mmgan.report.diagnosis_picture import diagnosis_picture  # noqa: E402
 
 diagnoser = Diagnoser(
     train=images, held_out=held_out, conditional=False, mixed=tuple(LAYERS.split(",")), latent_dim=32, chunk=64, seed=0,
