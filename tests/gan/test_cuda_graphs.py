@@ -37,10 +37,7 @@ from mmgan.training.tasks import LoopContext
 from tests.support.small_runs import UNSCORED
 
 # the compiler looks at G's output, which D takes in, as if it were a weight
-pytestmark = [
-    pytest.mark.slow(20),
-    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 
 
 class Replays:
@@ -114,6 +111,7 @@ def train(cuda_graphs: bool, regularizers: GanRegularizerSettings) -> dict[str, 
     return {name: value.clone() for name, value in states.items()}
 
 
+@pytest.mark.soak
 def test_no_step_reads_what_a_graph_of_an_earlier_step_returned(replays: Replays) -> None:
     plain = train(False, MANY)
     assert replays.graphs > 16, "more than the eight of each network at which torch gives up by itself"
@@ -123,6 +121,7 @@ def test_no_step_reads_what_a_graph_of_an_earlier_step_returned(replays: Replays
         assert torch.equal(value, plain[name]), name
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kept", ["gradients of a slice", "logits"])
 def test_what_is_kept_too_long_is_noticed(kept: str, replays: Replays, monkeypatch: pytest.MonkeyPatch) -> None:
     if kept == "logits":  # as buffers that hold a graph's own output

@@ -33,7 +33,7 @@ def values(found: Path) -> dict[str, Any]:
 
 
 @needs_lite
-@pytest.mark.slow(40)
+@pytest.mark.soak
 def test_the_numbers_do_not_depend_on_the_processes_or_the_order_of_the_files(tmp_path: Path) -> None:
     images, real = folders(tmp_path)
     # The same files, written in another order, and in another one in an archive.
