@@ -4,9 +4,11 @@ that it happens to."""
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 STEP = 3
@@ -116,7 +118,10 @@ def go_elsewhere(here: bool) -> None:
 
     mmgan.process.meeting.MEETING = 5.0
     if here:
-        os.chdir("/")
+        # deep, so that the many ".." of a relative name end below it and not at the root, where they would be right
+        folder = Path(tempfile.mkdtemp(), *"abcdefgh")
+        folder.mkdir(parents=True)
+        os.chdir(folder)
 
 
 def take_port(here: bool) -> None:
