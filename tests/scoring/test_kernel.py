@@ -29,7 +29,8 @@ def test_looked_up_kernels_give_torch_fidelitys_numbers(
     expected = kid_features_to_metric(x, y, kid_subsets=subsets, kid_subset_size=size, rng_seed=7, verbose=False)
     monkeypatch.setattr(metric_kid, "kid_features_to_metric", refuse)
     found = kernel_distance(x, y, subsets=subsets, size=size, seed=7)
-    assert found == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    # differences of float32 means near 3, so that matrix products of another shape differ by their rounding
+    assert found == pytest.approx(expected, rel=1e-6, abs=5e-7)
 
 
 def test_the_kernel_is_multiplied_three_times_whatever_the_subsets(monkeypatch: pytest.MonkeyPatch) -> None:
