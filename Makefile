@@ -21,14 +21,14 @@ $(VENV)/.installed-dev: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $(VENV)/.installed $@
 
-demo: $(VENV)/.installed  ## train a GAN on scikit-learn's digits for about two minutes and score it
+demo: $(VENV)/.installed  ## train a GAN on scikit-learn's digits for two to three minutes and score it
 	$(BIN)/accelerate launch mmgan/train_gan.py --mix 1,2,pixel --out runs/demo --overwrite
 
 # Workers share the tests file by file, with a thread each.
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/.installed-dev data lint  ## check types and style, run all tests but the soak, in under six minutes on two cores
+test: $(VENV)/.installed-dev data lint  ## check types and style, run all tests but the soak
 	$(PYTEST) -m "not soak"
 
 test-fast: $(VENV)/.installed-dev data  ## run the tests that are not marked slow, in a minute: before each commit
@@ -47,7 +47,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed  ## measure speed and memory against their targets, in under twenty minutes on two cores
+bench: $(VENV)/.installed  ## measure speed and memory against their targets
 	$(BIN)/python benchmarks/run.py
 
 $(VENV)/.installed-docs: pyproject.toml

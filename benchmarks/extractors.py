@@ -1,4 +1,4 @@
-"""Features by each extractor whose weights, or a file of their form, can be had without a download.
+"""Features by each extractor whose weights, or a file of their form, exist without a download.
 
 The cost of a network's arithmetic does not depend on its weights, so they are random ones, except for those of a file
 in $MMGAN_TIMM_WEIGHTS. CLIP is a TorchScript archive that only its authors publish, so it is not measured.

@@ -1,4 +1,4 @@
-"""Pictures of a generator for a run's page: beside training images, nearest to them, from latent to latent."""
+"""Pictures of a generator for a run's page: samples next to training images, their nearest, interpolations."""
 
 import torch
 from jaxtyping import UInt8

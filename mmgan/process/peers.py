@@ -205,7 +205,7 @@ def is_told_by_main() -> bool:
         return False
     if _current is not None:
         return _current.main_failed.wait(GRACE)
-    # They have not met. Where a launcher started both, it ends this one before it comes to speak.
+    # They have not met. Where a launcher started both, it ends this process before this line is printed.
     time.sleep(GRACE)
     return False
 

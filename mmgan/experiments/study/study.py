@@ -1,4 +1,4 @@
-"""`mmgan reproduce regularizers-gan`: runs what is left of the study, and reports what there is."""
+"""`mmgan reproduce regularizers-gan`: finishes the study and reports the runs so far."""
 
 import re
 import time

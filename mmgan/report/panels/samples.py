@@ -1,4 +1,4 @@
-"""What the generator makes: beside real images, nearest to training images, from latent to latent, over training."""
+"""Samples: next to real images, with their nearest training images, interpolated, and over the training."""
 
 from mmgan.report.content import Block, Note, Panel, Panels, Picture, Section
 from mmgan.report.grids import description_of, small_grid, whole_grid
@@ -17,7 +17,7 @@ TITLES = {
 
 
 def samples(record: Record) -> Section:
-    """The newest grid beside training images, the pictures of `shown`, and earlier grids."""
+    """The newest grid next to training images, the pictures of `shown`, and earlier grids."""
     blocks: list[Block] = [
         Panels([_newest(record), *(_shown(record, kind) for kind in TITLES)], "pictures"),
         *_strip(record),
